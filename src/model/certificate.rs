@@ -52,7 +52,7 @@ impl Certificate {
         let names = names(&x509);
         let (not_before, not_after) =
             (x509.validity().not_before.timestamp(), x509.validity().not_after.timestamp());
-        let serial = x509.raw_serial().iter().map(|b| format!("{b:02x}")).collect();
+        let serial = x509.raw_serial_as_string().replace(':', "");
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| CertificateError::Key(e.to_string()))?;
         let signer = any_supported_type(&key).map_err(|e| CertificateError::Key(e.to_string()))?;
         let algorithm = match signer.algorithm() {

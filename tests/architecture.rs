@@ -45,8 +45,8 @@ const RULES: &[(&str, Kind, &[&str])] = &[
     ("main", Shell, &["*"]),
     ("app", Shell, &["*"]),
     ("cli", Shell, &["*"]),
-    ("config", Shell, &[]),
-    ("metrics", Shell, &[]),
+    ("config", Shell, &["config"]),
+    ("metrics", Shell, &["metrics"]),
     ("publish", Shell, &[]),
     ("model", Pure, &["model"]),
     ("translate", Pure, &["model"]),
@@ -55,7 +55,7 @@ const RULES: &[(&str, Kind, &[&str])] = &[
     ("compile", Pure, &["model", "routing", "compile"]),
     ("source", Shell, &["model", "translate", "store", "metrics"]),
     ("status", Shell, &["model", "metrics"]),
-    ("controller", Shell, &["model", "store", "compile", "routing", "publish", "metrics"]),
+    ("controller", Shell, &["model", "store", "compile", "routing", "publish", "metrics", "controller"]),
     ("proxy", Shell, &["model", "routing", "publish", "metrics", "proxy"]),
     ("proxy::balance", Pure, &["model", "routing"]),
     ("proxy::headers", Pure, &[]),
@@ -69,7 +69,7 @@ const RULES: &[(&str, Kind, &[&str])] = &[
     ("dns::zone", Pure, &["model"]),
     ("dns::query", Pure, &["model", "dns::zone"]),
     ("dns::forward", Shell, &["metrics"]),
-    ("admin", Shell, &["model", "routing", "publish", "metrics"]),
+    ("admin", Shell, &["model", "routing", "publish", "metrics", "admin"]),
 ];
 
 #[test]

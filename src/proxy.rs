@@ -21,6 +21,7 @@ mod workers;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
@@ -51,23 +52,20 @@ async fn serve(client: Arc<Client>, request: Request<Incoming>) -> Result<Respon
     let (mut parts, body) = request.into_parts();
     let tunnel = Wanted::of(&mut parts);
     let mut record = Record::new(client, view, parts);
-    Ok(match respond_to(record.facts(), &tunnel, body).await {
-        Reply::Page(status, location) => respond::page(record, status, location),
-        Reply::Healthy => respond::text(record, "ok"),
-        Reply::Outcome(Outcome::Answer(status, headers, content)) => {
-            respond::finish(record, status, headers, content)
-        }
-        Reply::Outcome(Outcome::Switched(headers, stream, early)) => {
-            switch(record, tunnel, headers, stream, early)
-        }
+    Ok(match answer(record.facts(), &tunnel, body).await {
+        Ok(Outcome::Answer(status, headers, content)) => respond::finish(record, status, headers, content),
+        Ok(Outcome::Switched(headers, stream, early)) => switch(record, tunnel, headers, stream, early),
+        Err(Reply::Page(status, location)) => respond::page(record, status, location),
+        Err(Reply::Healthy) => respond::text(record, "ok"),
     })
 }
 
-/// What the client gets.
+/// An answer that does not come from a backend.
 enum Reply {
+    /// A status, perhaps with a `Location`.
     Page(StatusCode, Option<String>),
+    /// The proxy is alive.
     Healthy,
-    Outcome(Outcome),
 }
 
 impl From<StatusCode> for Reply {
@@ -76,27 +74,24 @@ impl From<StatusCode> for Reply {
     }
 }
 
-async fn respond_to(facts: &mut Facts, tunnel: &Wanted, body: Incoming) -> Reply {
+async fn answer(facts: &mut Facts, tunnel: &Wanted, body: Incoming) -> Result<Outcome, Reply> {
     let Facts { client, view, parts, trace, .. } = facts;
     let (view, parts) = (&**view, &*parts);
     let asked = match Asked::read(client, view.settings(), parts) {
         Ok(asked) => asked,
         Err(status) => {
             worker::with(|worker| worker.counts.borrow_mut().bad_heads += 1);
-            return status.into();
+            return Err(status.into());
         }
     };
-    if parts.method == Method::CONNECT && matches!(tunnel, Wanted::Nothing) {
-        return StatusCode::METHOD_NOT_ALLOWED.into();
+    if parts.method == Method::CONNECT {
+        return Err(StatusCode::METHOD_NOT_ALLOWED.into());
     }
     trace.note(&asked, client, parts, view.log.is_some());
     let host = view.tables.routes.host(&asked.host);
     let route = host.route(&asked.path);
     trace.route = Some(worker::with(|worker| worker.counted(route)));
-    let (backend, fallback) = match decide(view, host, route, &asked, &body) {
-        Ok(backend) => backend,
-        Err(reply) => return reply,
-    };
+    let (backend, fallback) = decide(view, host, route, &asked, &body)?;
     let rewritten = route.rewrite.as_ref().and_then(|rewrite| rewrite.apply(&asked.head()));
     let request_id = std::mem::take(&mut trace.request_id);
     let upgrade = tunnel.protocol(parts);
@@ -114,10 +109,7 @@ async fn respond_to(facts: &mut Facts, tunnel: &Wanted, body: Incoming) -> Reply
     };
     let sent = send::send(&job, client.listener.secure, body, trace).await;
     trace.request_id = request_id;
-    match sent {
-        Ok(outcome) => Reply::Outcome(outcome),
-        Err(error) => error.status().into(),
-    }
+    sent.map_err(|error| error.status().into())
 }
 
 /// Everything that may answer a request before a backend does, in ingress-nginx's order; else the backend, and whether
@@ -154,7 +146,11 @@ fn decide(
         return Err(StatusCode::SERVICE_UNAVAILABLE.into());
     }
     if let Some(redirect) = traffic.https_redirect.filter(|_| asked.scheme == "http")
-        && !view.settings().no_tls_redirect_locations.iter().any(|start| asked.path.starts_with(start.as_str()))
+        && !view
+            .settings()
+            .no_tls_redirect_locations
+            .iter()
+            .any(|start| asked.path.starts_with(start.as_str()))
     {
         return Err(page(redirect.status, filter::https_location(&asked.head(), redirect.keep_slash)));
     }
@@ -162,7 +158,9 @@ fn decide(
         Action::AddSlash => return Err(page(301, filter::slash_location(&asked.head()))),
         Action::NotFound | Action::Denied => return Err(StatusCode::NOT_FOUND.into()),
         Action::Proxy { backend, .. } if Worker::has_endpoints(view, backend) => (backend, false),
-        Action::Proxy { fallback: Some(fallback), .. } if Worker::has_endpoints(view, fallback) => (fallback, true),
+        Action::Proxy { fallback: Some(fallback), .. } if Worker::has_endpoints(view, fallback) => {
+            (fallback, true)
+        }
         Action::Proxy { .. } => return Err(StatusCode::SERVICE_UNAVAILABLE.into()),
     };
     if traffic.sources.as_ref().is_some_and(|sources| !sources.permits(asked.remote)) {
@@ -221,9 +219,11 @@ fn switch(
     early: Bytes,
 ) -> Response<Body> {
     let facts = record.facts();
-    let idle = facts.trace.route.as_ref().map_or(facts.view.settings().read_timeout, |counted| {
-        counted.route.traffic.read_timeout
-    });
+    let idle = facts
+        .trace
+        .route
+        .as_ref()
+        .map_or(facts.view.settings().read_timeout, |counted| counted.route.traffic.read_timeout);
     let client = facts.client.clone();
     facts.trace.status = StatusCode::SWITCHING_PROTOCOLS.as_u16();
     let tunnel = Tunnel { stream, early, idle, record };
@@ -245,10 +245,5 @@ fn switch(
 
 /// `Sec-WebSocket-Key`: 16 random bytes in base64 (RFC 6455 4.1).
 fn websocket_key() -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let random = worker::with(Worker::random);
-    // 128 bits are 21 digits of 6 bits and one of 2 bits, shifted up.
-    let digit = |bits: u128| char::from(DIGITS[(bits & 63) as usize]);
-    let whole = (0..21).map(|at| digit(random >> (122 - 6 * at)));
-    whole.chain([digit((random & 3) << 4)]).collect::<String>() + "=="
+    BASE64_STANDARD.encode(worker::with(Worker::random).to_be_bytes())
 }

@@ -138,7 +138,9 @@ impl Variable {
         if let Some((_, variable)) = NAMES.iter().find(|(known, _)| *known == name) {
             return Some(variable.clone());
         }
-        name.strip_prefix("http_").filter(|rest| !rest.is_empty()).map(|rest| Self::Header(rest.replace('_', "-")))
+        name.strip_prefix("http_")
+            .filter(|rest| !rest.is_empty())
+            .map(|rest| Self::Header(rest.replace('_', "-")))
     }
 }
 

@@ -42,7 +42,11 @@ pub(super) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     /// Reads a head. The error is the status of the answer: 400 or 414.
-    pub(super) fn read(client: &'a Client, settings: &Settings, parts: &'a Parts) -> Result<Self, StatusCode> {
+    pub(super) fn read(
+        client: &'a Client,
+        settings: &Settings,
+        parts: &'a Parts,
+    ) -> Result<Self, StatusCode> {
         let uri = parts.uri.path_and_query().map_or("/", |uri| uri.as_str());
         if uri.len() > TARGET_LIMIT {
             return Err(StatusCode::URI_TOO_LONG);

@@ -24,7 +24,7 @@ pub(super) enum Content {
     /// All of it; empty when there is no body.
     Whole(Bytes),
     /// An HTTP/1 endpoint.
-    Http1(Receiving),
+    Http1(Box<Receiving>),
     /// An HTTP/2 endpoint.
     Http2(Box<Http2>),
 }
@@ -102,7 +102,9 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Http1(receiving) => receiving.remaining().map_or_else(SizeHint::new, SizeHint::with_exact),
+            Content::Http1(receiving) => {
+                receiving.remaining().map_or_else(SizeHint::new, SizeHint::with_exact)
+            }
             Content::Http2(http2) => http2.body.size_hint(),
         }
     }

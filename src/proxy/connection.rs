@@ -29,7 +29,7 @@ const CHECK: Duration = Duration::from_secs(1);
 /// A client that takes nothing of an answer for so long is cut off (nginx's `send_timeout`).
 const SEND_TIMEOUT_MILLIS: u64 = 60_000;
 /// The longest head of a request, in bytes (ingress-nginx: one buffer of 1k and four of 8k).
-const HEAD_LIMIT: usize = 40 << 10;
+const HEAD_LIMIT: u32 = 40 << 10;
 const NEVER: u64 = u64::MAX;
 
 /// What the connections of one listener have in common.
@@ -209,7 +209,7 @@ async fn serve_http1(io: ClientIo, client: &Arc<Client>) -> (End, ClientIo, byte
     let keep_alive = worker::with(|worker| !worker.view().settings().keep_alive.is_zero());
     let service = service_fn(|request| super::serve(client.clone(), request));
     let mut builder = http1::Builder::new();
-    builder.keep_alive(keep_alive).header_read_timeout(None).max_buf_size(HEAD_LIMIT);
+    builder.keep_alive(keep_alive).header_read_timeout(None).max_buf_size(HEAD_LIMIT as usize);
     let mut connection = builder.serve_connection(TokioIo::new(io), service);
     let timer = Timer::new();
     timer.arm(CHECK);
@@ -246,7 +246,7 @@ async fn serve_http2(io: ClientIo, client: &Arc<Client>) {
     let owned = client.clone();
     let service = service_fn(move |request| super::serve(owned.clone(), request));
     let mut builder = http2::Builder::new(Spawn);
-    builder.max_concurrent_streams(streams).enable_connect_protocol().max_header_list_size(HEAD_LIMIT as u32);
+    builder.max_concurrent_streams(streams).enable_connect_protocol().max_header_list_size(HEAD_LIMIT);
     let mut connection = builder.serve_connection(TokioIo::new(io), service);
     let timer = Timer::new();
     timer.arm(CHECK);
@@ -261,7 +261,7 @@ async fn serve_http2(io: ClientIo, client: &Arc<Client>) {
                 note_end(served.err().as_ref());
                 return Poll::Ready(());
             }
-            if let Poll::Pending = timer.poll(cx).map(|Elapsed| timer.arm(CHECK)) {
+            if timer.poll(cx).map(|Elapsed| timer.arm(CHECK)).is_pending() {
                 return Poll::Pending;
             }
             match client.due() {

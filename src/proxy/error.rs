@@ -5,7 +5,7 @@ use std::io;
 
 /// A request that could not be answered by its backend.
 #[derive(Debug)]
-pub(super) enum Error {
+pub(crate) enum Error {
     /// No connection to the endpoint.
     Connect(io::Error),
     /// No connection within `proxy-connect-timeout`.
@@ -36,7 +36,7 @@ pub(super) enum Error {
 
 /// Who caused an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The client.
     Client,
     /// The backend or the way to it.
@@ -45,7 +45,7 @@ pub(super) enum Fault {
 
 /// Which word of `proxy-next-upstream` covers an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Retry {
+pub(crate) enum Retry {
     /// `error`.
     Error,
     /// `timeout`.
@@ -58,7 +58,7 @@ pub(super) enum Retry {
 
 impl Error {
     /// Who caused it.
-    pub(super) fn fault(&self) -> Fault {
+    pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::ClientBody | Self::ClientTimeout | Self::TooLarge | Self::LengthRequired => Fault::Client,
             _ => Fault::Upstream,
@@ -66,7 +66,7 @@ impl Error {
     }
 
     /// Which word of `proxy-next-upstream` covers it.
-    pub(super) fn retry(&self) -> Retry {
+    pub(crate) fn retry(&self) -> Retry {
         match self {
             Self::Connect(_) | Self::Send(_) | Self::Closed(_) | Self::Http2(_) => Retry::Error,
             Self::ConnectTimeout | Self::SendTimeout | Self::ReadTimeout => Retry::Timeout,
@@ -76,7 +76,7 @@ impl Error {
     }
 
     /// Whether the backend certainly never saw the request, so that even a POST may go elsewhere.
-    pub(super) fn unseen(&self) -> bool {
+    pub(crate) fn unseen(&self) -> bool {
         match self {
             Self::Connect(_) | Self::ConnectTimeout => true,
             Self::Http2(error) => error.is_canceled(),
@@ -85,7 +85,7 @@ impl Error {
     }
 
     /// The status the client gets.
-    pub(super) fn status(&self) -> http::StatusCode {
+    pub(crate) fn status(&self) -> http::StatusCode {
         use http::StatusCode as S;
         match self {
             Self::Connect(_) | Self::Send(_) | Self::Closed(_) | Self::InvalidHead(_) | Self::Http2(_) => {

@@ -35,7 +35,7 @@ pub(super) struct Forwarded<'a> {
     /// The client's address.
     pub(super) remote: &'a str,
     /// X-Forwarded-For: the client's address, or the whole chain.
-    pub(super) forwarded_for: &'a str,
+    pub(super) chain: &'a str,
     /// The host the client asked for, as received.
     pub(super) host: &'a str,
     /// X-Forwarded-Port.
@@ -83,7 +83,7 @@ pub(super) fn to_backend(received: &HeaderMap, told: &Forwarded<'_>, sink: &mut 
     }
     sink.put(&X_REQUEST_ID, told.request_id.as_bytes());
     sink.put(&X_REAL_IP, told.remote.as_bytes());
-    sink.put(&X_FORWARDED_FOR, told.forwarded_for.as_bytes());
+    sink.put(&X_FORWARDED_FOR, told.chain.as_bytes());
     sink.put(&X_FORWARDED_HOST, told.host.as_bytes());
     sink.put(&X_FORWARDED_PORT, told.port.as_bytes());
     sink.put(&X_FORWARDED_PROTO, told.scheme.as_bytes());
@@ -165,7 +165,11 @@ pub(super) fn takes_trailers(headers: &HeaderMap) -> bool {
 }
 
 /// X-Forwarded-For for the backend: the client's address, or (`full`) what came with the address behind it.
-pub(super) fn chain<'a>(received: Option<&HeaderValue>, peer: &'a str, full: bool) -> std::borrow::Cow<'a, str> {
+pub(super) fn chain<'a>(
+    received: Option<&HeaderValue>,
+    peer: &'a str,
+    full: bool,
+) -> std::borrow::Cow<'a, str> {
     match received.and_then(|value| value.to_str().ok()).filter(|_| full) {
         Some(chain) => format!("{chain}, {peer}").into(),
         None => peer.into(),
@@ -179,7 +183,7 @@ mod tests {
     fn told() -> Forwarded<'static> {
         Forwarded {
             remote: "192.0.2.7",
-            forwarded_for: "192.0.2.7",
+            chain: "192.0.2.7",
             host: "foo.example:8080",
             port: "8080",
             scheme: "http",
@@ -201,7 +205,10 @@ mod tests {
 
     #[test]
     fn forwarded_fields_are_set_and_those_of_the_client_replaced() {
-        let out = sent(&[("x-forwarded-for", "6.6.6.6"), ("x-real-ip", "6.6.6.6"), ("x-scheme", "gopher")], &told());
+        let out = sent(
+            &[("x-forwarded-for", "6.6.6.6"), ("x-real-ip", "6.6.6.6"), ("x-scheme", "gopher")],
+            &told(),
+        );
         assert_eq!(
             out,
             "x-request-id: abc\r\nx-real-ip: 192.0.2.7\r\nx-forwarded-for: 192.0.2.7\r\n\

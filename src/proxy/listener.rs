@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::connection::{self, Listener};
 use super::worker;
@@ -31,7 +31,10 @@ pub(super) struct Accepted {
 pub(super) type Peers = Arc<[mpsc::Sender<Accepted>]>;
 
 /// Binds one socket a worker. Port 0 lets the kernel choose; all get the same.
-pub(super) fn bind(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<std::net::TcpListener>)> {
+pub(super) fn bind(
+    address: SocketAddr,
+    workers: usize,
+) -> io::Result<(SocketAddr, Vec<std::net::TcpListener>)> {
     // Without SO_REUSEPORT this fails when anything else listens there, even another Slipway.
     let probe = socket(address, false)?;
     let address = probe.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
@@ -67,7 +70,7 @@ pub(super) async fn accept(
     socket: TcpListener,
     listener: Arc<Listener>,
     peers: Peers,
-    mut accepting: tokio::sync::watch::Receiver<bool>,
+    mut accepting: watch::Receiver<bool>,
 ) {
     loop {
         tokio::select! {
@@ -79,12 +82,17 @@ pub(super) async fn accept(
                     tokio::time::sleep(REST).await;
                 }
             },
-            _ = accepting.wait_for(|open| !*open) => break,
+            () = until(&mut accepting, false) => break,
         }
     }
     while let Ok(Ok((stream, peer))) = tokio::time::timeout(Duration::ZERO, socket.accept()).await {
         place(stream, peer, &listener, &peers);
     }
+}
+
+/// Waits until a flag has a value, or nobody is left to set it.
+pub(super) async fn until(flag: &mut watch::Receiver<bool>, value: bool) {
+    let _ = flag.wait_for(|now| *now == value).await;
 }
 
 /// Serves the sockets that other workers pass on.

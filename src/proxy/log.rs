@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use http::HeaderMap;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
@@ -71,7 +72,7 @@ fn value(out: &mut Vec<u8>, variable: &V, facts: &Facts, elapsed: Duration, json
     match variable {
         V::RemoteAddr => text(trace.remote.as_deref().unwrap_or(&facts.client.address)),
         V::RemotePort => number(out, facts.client.peer.port()),
-        V::RemoteUser | V::ProxyAlternativeUpstreamName => text(""),
+        V::RemoteUser => text(&user(&parts.headers).unwrap_or_default()),
         V::TimeLocal => text(&now(LOCAL)),
         V::TimeIso8601 => text(&now(ISO)),
         V::Msec => seconds(out, since_epoch()),
@@ -89,11 +90,16 @@ fn value(out: &mut Vec<u8>, variable: &V, facts: &Facts, elapsed: Duration, json
         V::RequestLength => number(out, trace.request_length),
         V::RequestTime => seconds(out, elapsed),
         V::ProxyUpstreamName => text(origin.map_or("", |origin| &origin.upstream)),
-        V::UpstreamAddr => text(&upstream.map(|upstream| Shown(&upstream.target).to_string()).unwrap_or_default()),
+        V::UpstreamAddr => {
+            text(&upstream.map(|upstream| Shown(&upstream.target).to_string()).unwrap_or_default());
+        }
         V::UpstreamResponseLength if upstream.is_some() => number(out, trace.body_bytes),
         V::UpstreamResponseTime if upstream.is_some() => seconds(out, upstream.map_or(elapsed, |up| up.time)),
         V::UpstreamStatus if upstream.is_some() => number(out, upstream.map_or(0, |up| up.status)),
-        V::UpstreamResponseLength | V::UpstreamResponseTime | V::UpstreamStatus => text(""),
+        V::ProxyAlternativeUpstreamName
+        | V::UpstreamResponseLength
+        | V::UpstreamResponseTime
+        | V::UpstreamStatus => text(""),
         V::RequestId => text(&trace.request_id),
         V::Namespace => text(ingress.map_or("", |key| &key.namespace)),
         V::IngressName => text(ingress.map_or("", |key| &key.name)),
@@ -105,6 +111,15 @@ fn value(out: &mut Vec<u8>, variable: &V, facts: &Facts, elapsed: Duration, json
         V::TlsServerName => text(tls.map_or("", |tls| &tls.server_name)),
         V::Header(name) => text(&field(&parts.headers, name)),
     }
+}
+
+/// The user name of Basic authentication, as sent.
+fn user(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, credentials) = value.split_once(' ')?;
+    let decoded =
+        BASE64_STANDARD.decode(credentials.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    String::from_utf8_lossy(&decoded).split_once(':').map(|(user, _)| user.to_owned())
 }
 
 fn field(headers: &HeaderMap, name: &str) -> String {

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use foldhash::fast::FixedState;
 use http::request::Parts;
 
+use super::asked::Asked;
 use super::connection::Client;
 use super::error::{Error, Fault};
-use super::worker::{self, Counted, View, Worker};
-use super::asked::Asked;
 use super::log;
+use super::worker::{self, Counted, View, Worker};
 use crate::metrics::{self, Batch, DURATION_BOUNDS, Labels, RequestSample};
 use crate::routing::endpoints::Target;
 
@@ -131,7 +131,8 @@ impl Drop for Record {
 
 /// The bytes of a head as HTTP/1 would write it, near enough for `$request_length`.
 fn head_length(parts: &Parts) -> u64 {
-    let line = parts.method.as_str().len() + 12 + parts.uri.path_and_query().map_or(1, |path| path.as_str().len());
+    let line =
+        parts.method.as_str().len() + 12 + parts.uri.path_and_query().map_or(1, |path| path.as_str().len());
     let fields: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     (line + fields + 2) as u64
 }
@@ -177,7 +178,8 @@ impl Counts {
             response_bytes: 0,
         });
         let seconds = elapsed.as_secs_f64();
-        let bucket = DURATION_BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(DURATION_BOUNDS.len());
+        let bucket =
+            DURATION_BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(DURATION_BOUNDS.len());
         sample.count += 1;
         sample.seconds += seconds;
         sample.buckets[bucket] += 1;

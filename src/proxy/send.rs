@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -106,7 +106,12 @@ impl From<Error> for Failure {
 }
 
 /// Sends a request until an endpoint answers, no try is left, or another one would not be safe.
-pub(super) async fn send(job: &Job<'_>, secure: bool, body: Incoming, trace: &mut Trace) -> Result<Outcome, Error> {
+pub(super) async fn send(
+    job: &Job<'_>,
+    secure: bool,
+    body: Incoming,
+    trace: &mut Trace,
+) -> Result<Outcome, Error> {
     let traffic = &*job.route.traffic;
     let mode = Mode::of(traffic.protocol, secure);
     let mut payload = Payload::new(body, mode, traffic.body_limit);
@@ -175,7 +180,8 @@ fn covers(traffic: &Traffic, error: &Error) -> bool {
 fn note(error: &Error, job: &Job<'_>, trace: &Trace) {
     if error.fault() == Fault::Upstream {
         worker::with(|worker| worker.counts.borrow_mut().upstream_failures += 1);
-        let target = trace.upstream.as_ref().map(|up| super::log::Shown(&up.target).to_string()).unwrap_or_default();
+        let target =
+            trace.upstream.as_ref().map(|up| super::log::Shown(&up.target).to_string()).unwrap_or_default();
         tracing::debug!(upstream = %job.route.origin.upstream, target, "{error}");
     }
 }
@@ -234,7 +240,7 @@ impl Attempt<'_> {
             }
             Ok((head, mut receiving)) => {
                 let whole = receiving.take_whole();
-                let content = whole.map_or_else(|| Content::Http1(receiving), Content::Whole);
+                let content = whole.map_or_else(|| Content::Http1(Box::new(receiving)), Content::Whole);
                 Ok(Outcome::Answer(head.status, head.headers, content))
             }
             Err(failed) => {
@@ -304,7 +310,8 @@ impl Attempt<'_> {
             }
         };
         let scheme = if self.mode == Mode::Http2Tls { "https" } else { "http" };
-        let uri = http::Uri::builder().scheme(scheme).authority(self.job.host()).path_and_query(self.job.uri());
+        let uri =
+            http::Uri::builder().scheme(scheme).authority(self.job.host()).path_and_query(self.job.uri());
         let mut request = Request::new(body);
         *request.method_mut() = self.job.parts.method.clone();
         *request.uri_mut() = uri.build().map_err(|_| Error::InvalidHead("the request's target is broken"))?;
@@ -346,7 +353,7 @@ impl Job<'_> {
         let settings = self.view.settings();
         let told = Forwarded {
             remote: &self.asked.address,
-            forwarded_for: &asked::forwarded_for(self.asked, self.parts, settings),
+            chain: &asked::forwarded_for(self.asked, self.parts, settings),
             host: self.asked.authority,
             port: self.asked.port,
             scheme: self.asked.scheme,
@@ -363,9 +370,13 @@ impl Job<'_> {
     /// What a default backend is told, by the names ingress-nginx uses.
     fn explain_fallback(&self, sink: &mut impl Sink) {
         let origin = &self.route.origin;
-        let mut put = |name: &'static str, value: &str| sink.put(&HeaderName::from_static(name), value.as_bytes());
+        let mut put =
+            |name: &'static str, value: &str| sink.put(&HeaderName::from_static(name), value.as_bytes());
         put("x-code", "503");
-        put("x-format", self.parts.headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default());
+        put(
+            "x-format",
+            self.parts.headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default(),
+        );
         put("x-original-uri", self.asked.uri);
         if let Some(ingress) = &origin.ingress {
             put("x-namespace", &ingress.namespace);

@@ -98,7 +98,11 @@ impl Pipe {
         }
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, writer: &mut (impl AsyncWrite + Unpin)) -> Poll<io::Result<()>> {
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        writer: &mut (impl AsyncWrite + Unpin),
+    ) -> Poll<io::Result<()>> {
         loop {
             let early = !self.early.is_empty();
             let bytes = if early { &self.early[..] } else { &self.buffer[self.from..self.to] };

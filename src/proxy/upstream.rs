@@ -24,8 +24,6 @@ use crate::model::policy::BackendProtocol;
 use crate::model::settings::Settings;
 use crate::routing::endpoints::Target;
 
-pub(super) use head::Head;
-
 /// How an endpoint is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Mode {
@@ -43,12 +41,11 @@ impl Mode {
     /// The mode for a `backend-protocol`; `secure` says whether the client came over TLS.
     pub(super) fn of(protocol: BackendProtocol, secure: bool) -> Self {
         match protocol {
-            BackendProtocol::Http => Self::Http,
+            BackendProtocol::AutoHttp if secure => Self::Https,
+            BackendProtocol::Http | BackendProtocol::AutoHttp => Self::Http,
             BackendProtocol::Https => Self::Https,
             BackendProtocol::Grpc => Self::Http2,
             BackendProtocol::Grpcs => Self::Http2Tls,
-            BackendProtocol::AutoHttp if secure => Self::Https,
-            BackendProtocol::AutoHttp => Self::Http,
         }
     }
 
@@ -79,7 +76,9 @@ pub(super) async fn connect(target: &Target, mode: Mode) -> io::Result<Stream> {
     };
     tcp.set_nodelay(true)?;
     if mode.is_tls() {
-        return tls::handshake(tcp, target, mode.is_http2()).await.map(|stream| Stream::Tls(Box::new(stream)));
+        return tls::handshake(tcp, target, mode.is_http2())
+            .await
+            .map(|stream| Stream::Tls(Box::new(stream)));
     }
     Ok(Stream::Plain(tcp))
 }
@@ -265,7 +264,9 @@ impl Pools {
     pub(super) fn put(&mut self, id: SlotId, mut connection: Connection, limits: &Limits) {
         let now = timer::now_millis();
         let worn = connection.requests >= limits.requests || now - connection.born >= limits.life_millis;
-        let Some(slot) = self.slot(id).filter(|slot| !worn && slot.idle.len() < limits.connections) else { return };
+        let Some(slot) = self.slot(id).filter(|slot| !worn && slot.idle.len() < limits.connections) else {
+            return;
+        };
         connection.idle_since = now;
         slot.idle.push(connection);
     }

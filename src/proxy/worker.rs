@@ -195,7 +195,8 @@ impl Worker {
             balancer.adopt(backend, mode, &mut self.pools.borrow_mut());
         }
         let targets = &balancer.backend.targets;
-        let picked = balancer.rotation.pick_untried(targets.len(), |index| tried.contains(&targets[index]))?;
+        let picked =
+            balancer.rotation.pick_untried(targets.len(), |index| tried.contains(&targets[index]))?;
         Some(Pick { target: targets[picked].clone(), slot: balancer.slots[picked] })
     }
 
@@ -262,8 +263,9 @@ impl Worker {
         let batch = std::mem::replace(buffer, Vec::with_capacity(log::BATCH));
         let Some(sender) = &self.shared.log else { return };
         if let Err(full) = sender.try_send(batch) {
-            let (std::sync::mpsc::TrySendError::Full(lines) | std::sync::mpsc::TrySendError::Disconnected(lines)) = full;
-            let lost = lines.iter().filter(|byte| **byte == b'\n').count();
+            let (std::sync::mpsc::TrySendError::Full(lines)
+            | std::sync::mpsc::TrySendError::Disconnected(lines)) = full;
+            let lost = lines.split(|byte| *byte == b'\n').count() - 1;
             self.counts.borrow_mut().log_lines_dropped += lost as u64;
         }
     }
@@ -288,7 +290,7 @@ impl Worker {
         timer::advance();
         self.write_log();
         self.ticks.set(self.ticks.get().wrapping_add(1));
-        if self.ticks.get() % 20 == 0 {
+        if self.ticks.get().is_multiple_of(20) {
             let limits = self.view().limits;
             self.pools.borrow_mut().expire(&limits);
             self.send_counts();
@@ -307,8 +309,11 @@ impl Worker {
         let view = self.view.borrow();
         let mut pools = self.pools.borrow_mut();
         self.balancers.borrow_mut().retain(|(id, _), balancer| {
-            let stays =
-                view.tables.endpoints.find(*id).is_some_and(|backend| backend.serial == balancer.backend.serial);
+            let stays = view
+                .tables
+                .endpoints
+                .find(*id)
+                .is_some_and(|backend| backend.serial == balancer.backend.serial);
             if !stays {
                 balancer.slots.drain(..).for_each(|slot| pools.release(slot));
             }

@@ -106,7 +106,9 @@ pub fn start(options: &Options, tables: &Published<Tables>, metrics: &Metrics) -
     let (https, more) = bind(&options.https, true, workers)?;
     sockets.extend(more);
     let (log, writer) = match options.log {
-        LogTarget::Stdout => log::writer().map(|(sender, thread)| (Some(sender), Some(thread))).map_err(Error::Thread)?,
+        LogTarget::Stdout => {
+            log::writer().map(|(sender, thread)| (Some(sender), Some(thread))).map_err(Error::Thread)?
+        }
         LogTarget::Off => (None, None),
     };
     let shared = Arc::new(Shared {
@@ -133,7 +135,8 @@ pub fn start(options: &Options, tables: &Published<Tables>, metrics: &Metrics) -
             accepting: accepting.subscribe(),
             stopping: stopping.subscribe(),
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
         let named = std::thread::Builder::new().name(format!("worker-{index}"));
         threads.push(named.spawn(move || runtime.block_on(seat.run())).map_err(Error::Thread)?);
     }
@@ -141,11 +144,16 @@ pub fn start(options: &Options, tables: &Published<Tables>, metrics: &Metrics) -
     Ok(Proxy { bound: Bound { http, https }, shared, accepting, stopping, threads, log })
 }
 
-fn bind(addresses: &[SocketAddr], secure: bool, workers: usize) -> Result<(Vec<SocketAddr>, Vec<Sockets>), Error> {
+fn bind(
+    addresses: &[SocketAddr],
+    secure: bool,
+    workers: usize,
+) -> Result<(Vec<SocketAddr>, Vec<Sockets>), Error> {
     let mut bound = Vec::new();
     let mut all = Vec::new();
     for &address in addresses {
-        let (address, sockets) = listener::bind(address, workers).map_err(|error| Error::Bind(address, error))?;
+        let (address, sockets) =
+            listener::bind(address, workers).map_err(|error| Error::Bind(address, error))?;
         // ingress-nginx tells backends 443 for TLS, whatever the port is here.
         let port = if secure { "443".to_owned() } else { address.port().to_string() };
         bound.push(address);
@@ -226,16 +234,12 @@ impl Seat {
         loop {
             tokio::select! {
                 _ = ticks.tick() => worker::with(Worker::tick),
-                opened = self.accepting.wait_for(|open| *open), if waiting.is_some() => {
-                    if opened.is_err() {
-                        break;
-                    }
-                    drop(opened);
+                () = listener::until(&mut self.accepting, true), if waiting.is_some() => {
                     for (listener, socket) in waiting.take().into_iter().flatten() {
                         listen(socket, listener, &self.peers, &self.accepting);
                     }
                 }
-                _ = self.stopping.wait_for(|stop| *stop) => break,
+                () = listener::until(&mut self.stopping, true) => break,
             }
             if !draining && worker::with(Worker::is_draining) {
                 draining = true;
@@ -254,7 +258,9 @@ fn listen(
     accepting: &watch::Receiver<bool>,
 ) {
     match TcpListener::from_std(socket) {
-        Ok(socket) => drop(tokio::spawn(listener::accept(socket, listener, peers.clone(), accepting.clone()))),
+        Ok(socket) => {
+            drop(tokio::spawn(listener::accept(socket, listener, peers.clone(), accepting.clone())));
+        }
         Err(error) => tracing::error!("cannot accept on a socket: {error}"),
     }
 }

@@ -119,7 +119,11 @@ impl ClientIo {
         tcp.poll_read_ready(cx).map(drop)
     }
 
-    fn poll_write_gathered(&mut self, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_gathered(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let total: usize = bufs.iter().map(|buf| buf.len()).sum();
         match &mut self.transport {
             Transport::Plain(stream) if bufs.len() > 1 && total <= GATHER => {
@@ -155,7 +159,8 @@ impl ClientIo {
     fn note_read(&self) {
         let now = timer::now_millis();
         self.client.active.store(now, Ordering::Relaxed);
-        if self.client.in_flight.load(Ordering::Relaxed) == 0 && self.client.head_since.load(Ordering::Relaxed) == NEVER
+        if self.client.in_flight.load(Ordering::Relaxed) == 0
+            && self.client.head_since.load(Ordering::Relaxed) == NEVER
         {
             self.client.head_since.store(now, Ordering::Relaxed);
         }

@@ -100,7 +100,10 @@ fn take_trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, &'static st
     let (length, trailers) = match httparse::parse_headers(buffer, &mut fields) {
         Ok(httparse::Status::Complete((length, fields))) => {
             let field = |field: &httparse::Header<'_>| {
-                Some((HeaderName::from_bytes(field.name.as_bytes()).ok()?, HeaderValue::from_bytes(field.value).ok()?))
+                Some((
+                    HeaderName::from_bytes(field.name.as_bytes()).ok()?,
+                    HeaderValue::from_bytes(field.value).ok()?,
+                ))
             };
             (length, fields.iter().filter_map(field).collect())
         }
@@ -145,7 +148,15 @@ mod tests {
 
     #[test]
     fn broken_coding_is_refused() {
-        for text in ["x\r\n", "5\r\nhelloX", "-5\r\n", "5 5\r\nhello\r\n", "\r\n", "11111111111111111\r\n", "5\nhello"] {
+        for text in [
+            "x\r\n",
+            "5\r\nhelloX",
+            "-5\r\n",
+            "5 5\r\nhello\r\n",
+            "\r\n",
+            "11111111111111111\r\n",
+            "5\nhello",
+        ] {
             assert!(decode(text.as_bytes(), 3).is_err(), "{text:?}");
         }
     }

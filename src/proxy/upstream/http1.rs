@@ -95,7 +95,12 @@ impl Sending {
     }
 
     /// Ready once all is written. `Err` within `Ready` ends the exchange.
-    fn poll(&mut self, cx: &mut Context<'_>, link: &mut Connection, wait: &mut Wait) -> Poll<Result<(), Error>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        link: &mut Connection,
+        wait: &mut Wait,
+    ) -> Poll<Result<(), Error>> {
         loop {
             *wait = Wait::Endpoint;
             ready!(self.poll_flush(cx, link)).map_err(Error::Send)?;
@@ -152,7 +157,8 @@ impl Sending {
                 link.write.clear();
                 return Pin::new(&mut link.stream).poll_flush(cx);
             }
-            let buffers = [io::IoSlice::new(head), io::IoSlice::new(&self.chunk), io::IoSlice::new(self.tail)];
+            let buffers =
+                [io::IoSlice::new(head), io::IoSlice::new(&self.chunk), io::IoSlice::new(self.tail)];
             let count = ready!(Pin::new(&mut link.stream).poll_write_vectored(cx, &buffers))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -381,11 +387,10 @@ impl Receiving {
                     }
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
-                Left::Length(_) => {}
                 Left::Close if !link.read.is_empty() => {
                     return Poll::Ready(Some(Ok(Frame::data(link.read.split().freeze()))));
                 }
-                Left::Close => {}
+                Left::Length(_) | Left::Close => {}
                 Left::Chunked(decoder) => match decoder.next(&mut link.read).map_err(Error::InvalidHead)? {
                     Event::Data(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                     Event::End(trailers) => {

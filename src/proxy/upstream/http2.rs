@@ -36,10 +36,10 @@ pub(crate) async fn exchange(
     request: Request<Outgoing>,
 ) -> Result<Response<Incoming>, Error> {
     sender.ready().await.map_err(Error::Http2)?;
-    sender.send_request(request).await.map_err(|error| match too_large(&error) {
-        true => Error::TooLarge,
-        false => Error::Http2(error),
-    })
+    sender
+        .send_request(request)
+        .await
+        .map_err(|error| if too_large(&error) { Error::TooLarge } else { Error::Http2(error) })
 }
 
 fn too_large(error: &hyper::Error) -> bool {

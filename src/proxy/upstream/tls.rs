@@ -17,12 +17,15 @@ static HTTP1: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| Arc::new(config(&[b
 static HTTP2: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| Arc::new(config(&[b"h2"])));
 
 /// Speaks TLS over a fresh connection.
-pub(super) async fn handshake(tcp: TcpStream, target: &Target, http2: bool) -> io::Result<TlsStream<TcpStream>> {
+pub(super) async fn handshake(
+    tcp: TcpStream,
+    target: &Target,
+    http2: bool,
+) -> io::Result<TlsStream<TcpStream>> {
     let name = match target {
         Target::Address(address) => ServerName::IpAddress(IpAddr::from(address.ip())),
-        Target::Name { host, .. } => {
-            ServerName::try_from(host.to_string()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?
-        }
+        Target::Name { host, .. } => ServerName::try_from(host.to_string())
+            .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?,
     };
     let config = if http2 { &HTTP2 } else { &HTTP1 };
     TlsConnector::from(Arc::clone(config)).connect(name, tcp).await

@@ -13,6 +13,7 @@
 //! 9. [`proxy`]: the life of a request. [`admin`]: health, metrics, what is in force.
 //! 10. [`config`], [`app`], [`cli`]: what the operator asked for, which tasks run, what people type.
 
+pub mod admin;
 pub mod compile;
 pub mod config;
 pub mod metrics;

@@ -14,6 +14,7 @@ use crate::routing::filter::{self, Head};
 use crate::routing::{
     Action, BackendId, Explanation, HostTable, Route, RouteOrigin, Tables, Target, host, path,
 };
+use url::Url;
 
 /// The request that is asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,7 +16,10 @@
 pub mod admin;
 pub mod compile;
 pub mod config;
+pub mod controller;
 pub mod metrics;
 pub mod model;
 pub mod publish;
 pub mod routing;
+pub mod store;
+pub mod translate;

@@ -19,6 +19,7 @@ pub mod config;
 pub mod controller;
 pub mod metrics;
 pub mod model;
+pub mod proxy;
 pub mod publish;
 pub mod routing;
 pub mod store;

@@ -95,19 +95,18 @@ impl Template {
 
 /// What stands after a `$`, and how many bytes of it belong to the name. `None`: just text.
 fn variable(rest: &str) -> (Option<Part>, usize) {
-    let (name, length) = match rest.strip_prefix('{') {
-        Some(inner) => match inner.split_once('}') {
+    let (name, length) = if let Some(inner) = rest.strip_prefix('{') {
+        match inner.split_once('}') {
             Some((name, _)) => (name, name.len() + 2),
             None => return (None, 0),
-        },
-        None => {
-            let digits = rest.starts_with(|c: char| c.is_ascii_digit());
-            let ends = |c: char| if digits { true } else { !c.is_ascii_alphanumeric() && c != '_' };
-            // A capture is one digit: `$10` is the first capture and a zero, as in nginx.
-            let end = rest.char_indices().skip(usize::from(digits)).find(|&(_, c)| ends(c));
-            let end = end.map_or(rest.len(), |(at, _)| at);
-            (&rest[..end], end)
         }
+    } else {
+        let digits = rest.starts_with(|c: char| c.is_ascii_digit());
+        let ends = |c: char| if digits { true } else { !c.is_ascii_alphanumeric() && c != '_' };
+        // A capture is one digit: `$10` is the first capture and a zero, as in nginx.
+        let end = rest.char_indices().skip(usize::from(digits)).find(|&(_, c)| ends(c));
+        let end = end.map_or(rest.len(), |(at, _)| at);
+        (&rest[..end], end)
     };
     if let Ok(index) = name.parse::<usize>() {
         return (Some(Part::Capture(index)), length);

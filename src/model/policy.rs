@@ -59,8 +59,6 @@ pub struct Policy {
     pub allow_sources: Option<Vec<IpNet>>,
     /// `denylist-source-range`: these get 403, before the allow list.
     pub deny_sources: Option<Vec<IpNet>>,
-    /// `canary`: never served as a main Ingress.
-    pub canary: bool,
     /// `service-upstream`.
     pub service_upstream: Option<bool>,
     /// `canary`: this Ingress only varies another one and must never serve on its own.

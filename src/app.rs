@@ -78,20 +78,21 @@ pub struct Ended<T> {
 pub fn run(config: &config::Ingress) -> Result<u8, Error> {
     let plan = plan(config)?;
     let directory: PathBuf = plan.files.directory.clone();
-    let ended = control_runtime()?.block_on(serve(plan, async |started: &Started, signals: &mut Signals| {
-        let list = |addresses: &[SocketAddr]| {
-            addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        };
-        info!(
-            "ready: {} on http {}, https {}; health and metrics on {}",
-            directory.display(),
-            list(&started.http),
-            list(&started.https),
-            started.admin
-        );
-        let signal = signals.next().await;
-        info!("{}: finishing what is in flight; a second signal ends at once", signals::name(signal));
-    }))?;
+    let ended =
+        control_runtime()?.block_on(serve(plan, async |started: &Started, signals: &mut Signals| {
+            let list = |addresses: &[SocketAddr]| {
+                addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            };
+            info!(
+                "ready: {} on http {}, https {}; health and metrics on {}",
+                directory.display(),
+                list(&started.http),
+                list(&started.https),
+                started.admin
+            );
+            let signal = signals.next().await;
+            info!("{}: finishing what is in flight; a second signal ends at once", signals::name(signal));
+        }))?;
     if ended.code == 0 {
         info!("all connections are finished: goodbye");
     }
@@ -150,7 +151,7 @@ pub async fn serve<T>(
     let admin = tokio::spawn(admin.run());
     let (sender, updates) = mpsc::channel::<Update>(UPDATES);
     let source = tokio::spawn(Files::run(plan.files, sender));
-    let store = Store::new(&options::KINDS);
+    let store = Store::new(files::KINDS);
     let control = Controller::new(store, plan.compile, tables.clone(), status.clone(), metrics);
     let control = tokio::spawn(control.run(updates));
 

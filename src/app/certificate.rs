@@ -29,7 +29,8 @@ pub fn fallback() -> Result<Arc<Certificate>, String> {
 pub fn self_signed(common_name: &str, names: &[&str]) -> Result<Pem, String> {
     let make = || -> Result<Pem, rcgen::Error> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
+        let mut params =
+            CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::OrganizationName, "Acme Co");
         params.distinguished_name.push(DnType::CommonName, common_name);

@@ -5,21 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{Named, Rules};
+use crate::model::Key;
 use crate::model::certificate::Certificate;
-use crate::model::{Key, Kind};
 use crate::source::files;
 use crate::{compile, translate};
-
-/// The kinds whose first list must be complete before anything is served.
-pub const KINDS: [Kind; 7] = [
-    Kind::Ingress,
-    Kind::IngressClass,
-    Kind::Service,
-    Kind::Endpoints,
-    Kind::EndpointSlice,
-    Kind::Secret,
-    Kind::ConfigMap,
-];
 
 /// How a directory is read.
 pub fn files(rules: &Rules, directory: &Path) -> files::Options {

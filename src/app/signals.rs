@@ -16,10 +16,7 @@ const TERMINATE: u8 = 15;
 impl Signals {
     /// Takes the signals over from the default action. Needs a runtime.
     pub fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     /// The number of the next one.

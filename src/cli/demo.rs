@@ -6,6 +6,7 @@ mod client;
 mod example;
 mod tries;
 
+use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -18,7 +19,6 @@ use crate::proxy;
 use backend::Backends;
 use example::Example;
 use print::{CODE, DIM, STRONG, styled};
-use tries::Try;
 
 /// Enough to show more than one; nobody needs more for a demo.
 const WORKERS: usize = 2;
@@ -29,9 +29,8 @@ const ADMIN: u16 = 10254;
 /// Runs the demo until Ctrl-C, or its checks. Answers the exit code.
 pub(super) fn run(flags: &DemoFlags) -> u8 {
     app::log::start(LogLevel::Warn);
-    let served = app::control_runtime()
-        .map_err(|e| e.to_string())
-        .and_then(|runtime| runtime.block_on(serve(flags)));
+    let served =
+        app::control_runtime().map_err(|e| e.to_string()).and_then(|runtime| runtime.block_on(serve(flags)));
     served.unwrap_or_else(|message| print::error(&message, NOT_FINE))
 }
 
@@ -110,18 +109,19 @@ fn introduction(flags: &DemoFlags, place: &Place, example: &Example) -> String {
         (flags.https_port, place.https.port(), "--https-port"),
     ] {
         if asked != got && asked != 0 {
-            out += &format!("Port {asked} is taken, so this one is {got} ({flag} chooses another).\n");
+            let _ = writeln!(out, "Port {asked} is taken, so this one is {got} ({flag} chooses another).");
         }
     }
-    out += &format!("\n{}\n", styled(STRONG, "Try, in another terminal:"));
-    for (number, attempt) in tries::all().iter().enumerate() {
-        out += &format!("\n{}. {}\n", number + 1, attempt.title);
-        out += &format!("   {}\n", styled(CODE, &attempt.curl(place)));
-        out += &format!("   {}\n", styled(DIM, &format!("-> {}", attempt.expectation())));
+    let _ = writeln!(out, "\n{}", styled(STRONG, "Try, in another terminal:"));
+    for (number, attempt) in tries::ALL.iter().enumerate() {
+        let _ = writeln!(out, "\n{}. {}", number + 1, attempt.title);
+        let _ = writeln!(out, "   {}", styled(CODE, &attempt.curl(place)));
+        let _ = writeln!(out, "   {}", styled(DIM, &format!("-> {}", attempt.expectation())));
     }
     let admin = if place.admin.port() == ADMIN { String::new() } else { format!(" --admin {}", place.admin) };
     let directory = example.directory().display();
-    out += &format!(
+    let _ = write!(
+        out,
         "\n{}\n  {}\n{}\n  {}\n{}\n  {}\n\nAccess log follows. Ctrl-C ends the demo.\n\n",
         styled(STRONG, "Change a rule, save, and ask again: it is live within 100 ms."),
         styled(CODE, &format!("{directory}/ingress.yaml")),

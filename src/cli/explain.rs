@@ -9,6 +9,7 @@ use super::{FINE, UNUSABLE, input, print};
 use crate::admin::explain::{Answer, Asked, explain};
 use crate::config::Rules;
 use crate::config::flags::{ExplainFlags, Output};
+use crate::model::{Key, Snapshot};
 
 /// Where a running instance listens unless told otherwise.
 const ADMIN: ([u8; 4], u16) = ([127, 0, 0, 1], 10254);
@@ -38,5 +39,16 @@ fn answer(flags: ExplainFlags) -> Result<Answer, String> {
         return ask::ask(address, &asked);
     };
     let input = input::read(&directory, &Rules::from(flags.rules))?;
-    explain(&input.compiled.tables, &asked)
+    let mut answer = explain(&input.compiled.tables, &asked)?;
+    let others = answer.others.iter_mut().map(|other| &mut other.rule);
+    for rule in others.chain([&mut answer.rule]) {
+        rule.place = place(&input.snapshot, &rule.ingress);
+    }
+    Ok(answer)
+}
+
+/// File and line of an Ingress.
+fn place(snapshot: &Snapshot, ingress: &str) -> Option<String> {
+    let origin = snapshot.ingresses.get(&Key::parse(ingress)?)?.origin.as_ref()?;
+    Some(format!("{}:{}", origin.place.file, origin.place.line))
 }

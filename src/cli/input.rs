@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::app::options;
+use crate::app::{certificate, options};
 use crate::compile::{Compiled, compile};
 use crate::config::Rules;
 use crate::model::{Kind, Snapshot};
@@ -62,7 +62,9 @@ fn compiled(path: &Path, rules: &Rules, loaded: Loaded) -> Input {
     let snapshot = store.snapshot();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let compiled = compile(&snapshot, &options::compile(rules, None), now, None);
+    // As it would be served: hosts without a certificate get a self-signed one.
+    let options = options::compile(rules, certificate::fallback().ok());
+    let compiled = compile(&snapshot, &options, now, None);
     let stdin = path == Path::new("-");
     Input {
         name: if stdin { "standard input".into() } else { path.display().to_string() },

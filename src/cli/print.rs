@@ -55,10 +55,8 @@ pub(super) fn table(header: &[&str], rows: &[(Style, Vec<String>)]) -> String {
         Some(rest) if !line.contains(header[0]) => {
             let Some((style, row)) = styles.next() else { return line.to_owned() };
             let first = row.first().map_or("", String::as_str);
-            rest.strip_prefix(first).map_or_else(
-                || line.to_owned(),
-                |rest| format!("│ {}{rest}", styled(*style, first)),
-            )
+            rest.strip_prefix(first)
+                .map_or_else(|| line.to_owned(), |rest| format!("│ {}{rest}", styled(*style, first)))
         }
         _ => line.to_owned(),
     };
@@ -69,7 +67,7 @@ pub(super) fn table(header: &[&str], rows: &[(Style, Vec<String>)]) -> String {
 /// `1 file`, `2 files`.
 pub(super) fn plural(count: usize, noun: &str) -> String {
     let ending = match noun.as_bytes().last() {
-        _ if count == 1 => "",
+        _ if count == 1 || noun == "Endpoints" => "",
         Some(b's') => "es",
         _ => "s",
     };

@@ -81,7 +81,8 @@ fn summary(findings: &Findings<'_>, out: &mut String) {
     let _ = write!(out, "{}: {}, {objects}", input.name, plural(input.files, "file"));
     if !input.ignored.is_empty() {
         let ignored = input.ignored.iter().map(|(kind, count)| format!("{count} {kind}"));
-        let _ = write!(out, "; {}", styled(DIM, &format!("ignored: {}", ignored.collect::<Vec<_>>().join(", "))));
+        let _ =
+            write!(out, "; {}", styled(DIM, &format!("ignored: {}", ignored.collect::<Vec<_>>().join(", "))));
     }
     out.push('\n');
     let all = [Verdict::Served, Verdict::ServedInPart, Verdict::Refused, Verdict::NotOurs];

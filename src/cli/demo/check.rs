@@ -47,8 +47,8 @@ const FRESH: Try = Try {
 /// Runs the checks and prints what passed. Answers the exit code.
 pub(super) async fn run(place: &Place, example: &Example) -> u8 {
     let mut rows = Vec::new();
-    for attempt in tries::all() {
-        let answer = client::send(&attempt, place, &example.certificate).await;
+    for attempt in &tries::ALL {
+        let answer = client::send(attempt, place, &example.certificate).await;
         let verdict = answer.and_then(|answer| attempt.judge(&answer));
         rows.push((attempt.title, verdict.map(|()| attempt.expectation())));
     }

@@ -43,8 +43,7 @@ async fn over_http1<S>(attempt: &Try, stream: S) -> Result<Answer, String>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
     tokio::spawn(connection);
     let request = Request::get(attempt.path).header(HOST, attempt.host);
     let request = request.body(Empty::<Bytes>::new()).map_err(|e| e.to_string())?;

@@ -31,9 +31,9 @@ impl Example {
             None => (fresh().map_err(|e| format!("cannot make a temporary directory: {e}"))?, true),
         };
         let example = Self { directory, temporary, certificate: pem.chain.clone() };
-        example.fill(ports, &pem).map_err(|e| {
-            format!("cannot write the example into {}: {e}", example.directory.display())
-        })?;
+        example
+            .fill(ports, &pem)
+            .map_err(|e| format!("cannot write the example into {}: {e}", example.directory.display()))?;
         Ok(example)
     }
 
@@ -82,13 +82,16 @@ fn with_ports(yaml: &str, ports: &[(u16, u16)]) -> String {
     let line = |line: &str| {
         let written = line.trim().strip_prefix("port: ").and_then(|port| port.parse().ok());
         let actual = ports.iter().find(|(port, _)| Some(*port) == written);
-        actual.map_or_else(|| line.to_owned(), |(port, actual)| line.replace(&port.to_string(), &actual.to_string()))
+        actual.map_or_else(
+            || line.to_owned(),
+            |(port, actual)| line.replace(&port.to_string(), &actual.to_string()),
+        )
     };
     yaml.lines().map(line).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 fn secret(pem: &Pem) -> String {
-    let block = |text: &str| text.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let block = |text: &str| ["    ", &text.trim_end().replace('\n', "\n    "), "\n"].concat();
     format!(
         "# A self-signed certificate for {SECURE}, made when the demo started.\napiVersion: v1\nkind: Secret\n\
          metadata:\n  name: secure-tls\ntype: kubernetes.io/tls\nstringData:\n  tls.crt: |\n{}  tls.key: |\n{}",

@@ -61,7 +61,9 @@ mod tests {
             String::from_utf8_lossy(&request[..length]).into_owned()
         });
         let result = ask(address, &asked());
-        assert!(server.join().unwrap().starts_with("GET /explain?url=http://a.example/&method=GET HTTP/1.0\r\n"));
+        assert!(
+            server.join().unwrap().starts_with("GET /explain?url=http://a.example/&method=GET HTTP/1.0\r\n")
+        );
         result
     }
 

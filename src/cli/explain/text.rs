@@ -52,9 +52,10 @@ fn rule(rule: &Rule) -> String {
         "" => String::new(),
         name => format!(", Ingress {name}"),
     };
+    let place = rule.place.as_ref().map(|place| format!(" at {place}")).unwrap_or_default();
     let service = match rule.service.as_str() {
         "" => String::new(),
         service => format!(" -> Service {service}"),
     };
-    format!("{}{} ({}{ingress}){service}", rule.host, rule.path, rule.kind)
+    format!("{}{} ({}{ingress}{place}){service}", rule.host, rule.path, rule.kind)
 }

@@ -15,6 +15,6 @@
 
 pub mod model;
 pub mod publish;
-// pub mod source;
+pub mod source;
 pub mod store;
 pub mod translate;

@@ -59,11 +59,11 @@ pub struct Policy {
     pub allow_sources: Option<Vec<IpNet>>,
     /// `denylist-source-range`: these get 403, before the allow list.
     pub deny_sources: Option<Vec<IpNet>>,
-    /// `canary`: never served as a main Ingress.
-    pub canary: bool,
     /// `service-upstream`.
     pub service_upstream: Option<bool>,
-    /// An access rule could not be read: every path answers 503. Holds the annotation's name.
+    /// `canary`: this Ingress only varies another one and must never serve on its own.
+    pub canary: bool,
+    /// An access rule could not be read or is not honoured: every path answers 503. Holds the annotation's name.
     pub denied: Option<Name>,
 }
 

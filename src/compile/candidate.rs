@@ -89,7 +89,7 @@ pub(super) fn annotation_field(ingress: &Ingress, name: &str) -> String {
     };
     let fields = ingress.origin.iter().flat_map(|origin| &origin.fields);
     let found = fields.map(|(field, ..)| field).find(|field| is_it(field));
-    found.map_or_else(|| ANNOTATIONS.to_owned(), |field| field.to_string())
+    found.map_or_else(|| ANNOTATIONS.to_owned(), ToString::to_string)
 }
 
 const ANNOTATIONS: &str = "metadata.annotations";

@@ -182,7 +182,7 @@ fn ready_endpoints_are_used_sorted_and_once_and_terminating_ones_only_when_nothi
     ];
     assert_eq!(service(sets), ["10.0.0.1:8080", "10.0.0.2:8080", "[fd00::1]:8080"]);
     assert_eq!(service(&[&[terminating("10.0.0.3"), not_ready.clone()]]), ["10.0.0.3:8080"]);
-    assert!(service(&[&[not_ready.clone()]]).is_empty());
+    assert!(service(&[std::slice::from_ref(&not_ready)]).is_empty());
     let cluster = Cluster::default().ingress("i", "foo.com", "s", number(80));
     let cluster = cluster.service("s", |s| s.publish_not_ready = true).endpoints("s", &[&[not_ready]]);
     assert_eq!(targets(&cluster.compile(), "foo.com"), ["10.0.0.9:8080"]);
@@ -404,16 +404,15 @@ fn with_tls(name: &str, host: &str, tls: &[(&[&str], Option<&str>)]) -> Ingress 
 
 const DAY: i64 = 24 * 60 * 60;
 
-#[test]
-fn a_certificate_serves_the_hosts_it_covers_and_everything_else_falls_to_the_default() {
-    let fine = certificate(&["a.com", "*.w.com"], 1000 * DAY);
-    let fallback = certificate(&["ingress.local"], 1000 * DAY);
+/// One Ingress for each thing that can be right or wrong with a certificate, three days after the epoch.
+fn certificates(fine: &Arc<Certificate>, fallback: &Arc<Certificate>) -> Compiled {
     let cluster = Cluster::default()
         .secret("fine", Ok(fine.clone()))
         .secret("old", Ok(certificate(&["old.com"], 2 * DAY)))
         .secret("soon", Ok(certificate(&["soon.com"], 12 * DAY)))
         .secret("broken", Err(CertificateError::Mismatch))
         .secret("opaque", Err(CertificateError::Missing("tls.crt")))
+        .secret("half", Err(CertificateError::Missing("tls.key")))
         .add(with_tls("a", "a.com", &[(&["a.com"], Some("fine"))]))
         .add(with_tls("any-section", "x.w.com", &[(&["elsewhere"], Some("fine"))]))
         .add(with_tls("no-hosts", "*.w.com", &[(&[], Some("fine"))]))
@@ -422,24 +421,40 @@ fn a_certificate_serves_the_hosts_it_covers_and_everything_else_falls_to_the_def
         .add(with_tls("soon", "soon.com", &[(&["soon.com"], Some("soon"))]))
         .add(with_tls("broken", "broken.com", &[(&["broken.com"], Some("broken"))]))
         .add(with_tls("gone", "gone.com", &[(&["gone.com"], Some("gone"))]))
+        .add(with_tls("half", "half.com", &[(&["half.com"], Some("half"))]))
         .add(with_tls("unfit", "unfit.com", &[(&["unfit.com"], Some("fine"))]));
     let options = Options { fallback_certificate: Some(fallback.clone()), ..Options::default() };
-    let compiled = compile(&cluster.0, &options, 3 * DAY, None);
+    compile(&cluster.0, &options, 3 * DAY, None)
+}
+
+#[test]
+fn a_certificate_serves_the_hosts_it_covers_and_everything_else_falls_to_the_default() {
+    let fine = certificate(&["a.com", "*.w.com"], 1000 * DAY);
+    let fallback = certificate(&["ingress.local"], 1000 * DAY);
+    let compiled = certificates(&fine, &fallback);
     let certificates = &compiled.tables.routes.certificates;
     let is =
         |name: &str, wanted: &Arc<Certificate>| Arc::ptr_eq(certificates.find(Some(name)).unwrap(), wanted);
     for name in ["a.com", "x.w.com", "y.w.com"] {
         assert!(is(name, &fine), "{name}");
     }
-    for name in
-        ["default.com", "old.com", "broken.com", "gone.com", "unfit.com", "unknown", "w.com", "q.x.w.com"]
-    {
+    let others =
+        ["default.com", "old.com", "broken.com", "gone.com", "unfit.com", "unknown", "w.com", "q.x.w.com"];
+    for name in others {
         assert!(is(name, &fallback), "{name}");
     }
     assert!(Arc::ptr_eq(certificates.find(None).unwrap(), &fallback));
     for host in ["a.com", "old.com", "gone.com", "z.w.com"] {
         assert!(compiled.tables.routes.host(host).certificate, "{host}");
     }
+    let all: Vec<_> = certificates.all().map(|(host, _)| host.to_string()).collect();
+    assert_eq!(all, ["a.com", "soon.com", "x.w.com", "*.w.com", "*"]);
+}
+
+#[test]
+fn owners_are_told_what_is_wrong_with_a_certificate() {
+    let fine = certificate(&["a.com", "*.w.com"], 1000 * DAY);
+    let compiled = certificates(&fine, &fine);
     let told: Vec<_> = compiled
         .reports
         .iter()
@@ -447,29 +462,27 @@ fn a_certificate_serves_the_hosts_it_covers_and_everything_else_falls_to_the_def
         .map(|report| (&*report.object.key.name, report.reason, report.field.as_deref().unwrap_or_default()))
         .collect();
     let name = "spec.tls[0].secretName";
-    assert_eq!(
-        told,
-        [
-            ("broken", "CertificateInvalid", name),
-            ("gone", "SecretNotFound", name),
-            ("old", "CertificateExpired", name),
-            ("unfit", "CertificateMismatch", name),
-            ("soon", "CertificateExpiresSoon", ""),
-        ]
-    );
+    let wanted = [
+        ("broken", "CertificateInvalid", name),
+        ("gone", "SecretNotFound", name),
+        ("half", "CertificateInvalid", name),
+        ("old", "CertificateExpired", name),
+        ("unfit", "CertificateMismatch", name),
+        ("soon", "CertificateExpiresSoon", ""),
+    ];
+    assert_eq!(told, wanted);
     let secrets = compiled.outcomes.iter().filter(|outcome| outcome.object.kind == Kind::Secret);
     let verdicts: Vec<_> =
         secrets.map(|outcome| (&*outcome.object.key.name, outcome.verdict, outcome.routes)).collect();
-    assert_eq!(
-        verdicts,
-        [
-            ("broken", Verdict::Refused, 0),
-            ("fine", Verdict::Served, 3),
-            ("old", Verdict::Refused, 0),
-            ("opaque", Verdict::NotOurs, 0),
-            ("soon", Verdict::Served, 1),
-        ]
-    );
+    let wanted = [
+        ("broken", Verdict::Refused, 0),
+        ("fine", Verdict::Served, 3),
+        ("half", Verdict::Refused, 0),
+        ("old", Verdict::Refused, 0),
+        ("opaque", Verdict::NotOurs, 0),
+        ("soon", Verdict::Served, 1),
+    ];
+    assert_eq!(verdicts, wanted);
 }
 
 #[test]

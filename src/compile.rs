@@ -282,3 +282,6 @@ impl Options {
             && self.disable_external_name == other.disable_external_name
     }
 }
+
+#[cfg(test)]
+mod tests;

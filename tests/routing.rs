@@ -100,7 +100,8 @@ fn check(table: &RoutingTable, rows: &[(&str, &str, &str)]) {
 
 #[test]
 fn the_eighteen_rows_of_the_path_matching_table() {
-    let rows: &[(&[(&str, PathKind)], &str, &str)] = &[
+    type Row = (&'static [(&'static str, PathKind)], &'static str, &'static str);
+    let rows: &[Row] = &[
         (&[("/", Prefix)], "/any/path", "a:s0"),
         (&[("/foo", Exact)], "/foo", "a:s0"),
         (&[("/foo", Exact)], "/bar", "404"),

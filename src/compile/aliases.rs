@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use regex::Regex;
 
-use super::candidate::host_wide;
+use super::candidate::{annotation_field, host_wide};
 use super::host::HostBuild;
 use crate::model::policy::Alias;
 use crate::model::route::{Host, Ingress};
@@ -100,7 +100,7 @@ impl Names<'_> {
             build.plan.host, owner.object.key
         );
         let report = Report::new(&ingress.object, Severity::Warning, "AliasTaken", message);
-        self.reports.push(report.at("metadata.annotations", ingress.origin.as_ref()));
+        self.reports.push(report.at(annotation_field(ingress, "server-alias"), ingress.origin.as_ref()));
     }
 
     fn add_pattern(&mut self, ingress: &Ingress, build: &HostBuild, pattern: &Name) {
@@ -113,7 +113,8 @@ impl Names<'_> {
                      without lookaround and backreferences"
                 );
                 let report = Report::new(&ingress.object, Severity::Error, "BadRegex", message);
-                self.reports.push(report.at("metadata.annotations", ingress.origin.as_ref()));
+                self.reports
+                    .push(report.at(annotation_field(ingress, "server-alias"), ingress.origin.as_ref()));
             }
         }
     }
@@ -132,7 +133,9 @@ impl Names<'_> {
                     owner.unwrap_or_default()
                 );
                 let report = Report::new(&ingress.object, Severity::Warning, "WwwRedirectIgnored", message);
-                self.reports.push(report.at("metadata.annotations", ingress.origin.as_ref()));
+                self.reports.push(
+                    report.at(annotation_field(ingress, "from-to-www-redirect"), ingress.origin.as_ref()),
+                );
                 continue;
             }
             let certificate = self.by_host.get(&rule.host).is_some_and(|build| build.plan.certificate);

@@ -39,11 +39,11 @@ pub(super) enum Field {
 
 impl Field {
     /// The path of the field's part, `name` or `port`, for reports.
-    pub(super) fn path(self, part: &str) -> String {
+    pub(super) fn path(self, ingress: &Ingress, part: &str) -> String {
         match self {
             Self::Path(rule, path) => format!("spec.rules[{rule}].http.paths[{path}].backend.service.{part}"),
             Self::Default => format!("spec.defaultBackend.service.{part}"),
-            Self::Annotation => "metadata.annotations".into(),
+            Self::Annotation => annotation_field(ingress, "default-backend"),
         }
     }
 }
@@ -75,10 +75,24 @@ pub(super) fn duplicate(host: &Host, loser: &Candidate<'_>, winner: &Candidate<'
 /// A backend that is no Service.
 pub(super) fn resource(ingress: &Ingress, what: &Name, field: Field) -> Report {
     let message = format!("backend resource {what} is not a Service and answers 404: name a Service instead");
-    let field = field.path("").replace("service.", "resource");
+    let field = field.path(ingress, "").replace("service.", "resource");
     Report::new(&ingress.object, Severity::Warning, "ResourceBackend", message)
         .at(field, ingress.origin.as_ref())
 }
+
+/// The field of an annotation, by its name without the prefix. The prefix is the operator's choice and known from the
+/// file; without one the report names the annotations as a whole.
+pub(super) fn annotation_field(ingress: &Ingress, name: &str) -> String {
+    let is_it = |field: &str| {
+        let key = field.strip_prefix(ANNOTATIONS).and_then(|key| key.strip_prefix('.'));
+        key.and_then(|key| key.rsplit_once('/')).is_some_and(|(_, last)| last == name)
+    };
+    let fields = ingress.origin.iter().flat_map(|origin| &origin.fields);
+    let found = fields.map(|(field, ..)| field).find(|field| is_it(field));
+    found.map_or_else(|| ANNOTATIONS.to_owned(), ToString::to_string)
+}
+
+const ANNOTATIONS: &str = "metadata.annotations";
 
 /// A setting for the whole host that an older Ingress has made already.
 pub(super) fn host_wide(host: &Host, annotation: &str, ingress: &Ingress, older: &Ingress) -> Report {
@@ -88,5 +102,5 @@ pub(super) fn host_wide(host: &Host, annotation: &str, ingress: &Ingress, older:
         older.object.key
     );
     let report = Report::new(&ingress.object, Severity::Warning, "HostSettingIgnored", message);
-    report.at("metadata.annotations", ingress.origin.as_ref())
+    report.at(annotation_field(ingress, annotation), ingress.origin.as_ref())
 }

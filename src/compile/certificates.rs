@@ -1,6 +1,6 @@
 //! Secrets -> which certificate answers which server name.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -19,6 +19,8 @@ pub(super) struct Chosen {
     pub(super) certificates: Certificates,
     /// How many hosts use a Secret; the default certificate counts as one.
     pub(super) uses: BTreeMap<Key, usize>,
+    /// Secrets that something names and that cannot be used.
+    pub(super) refused: BTreeSet<Key>,
     pub(super) reports: Vec<Report>,
     /// From this time (seconds since the epoch) on the answer is another one.
     pub(super) good_until: i64,
@@ -32,6 +34,7 @@ pub(super) fn choose(snapshot: &Snapshot, attached: &Attached, options: &Options
         settled: HashSet::default(),
         order: Vec::new(),
         uses: BTreeMap::new(),
+        refused: BTreeSet::new(),
         reports: Vec::new(),
         good_until: i64::MAX,
     };
@@ -39,8 +42,8 @@ pub(super) fn choose(snapshot: &Snapshot, attached: &Attached, options: &Options
     for ingress in attached.ours.iter().filter(|ingress| !ingress.tls.is_empty()) {
         chooser.add(ingress, attached);
     }
-    let Chooser { order, uses, reports, good_until, .. } = chooser;
-    Chosen { certificates: Certificates::new(order, default), uses, reports, good_until }
+    let Chooser { order, uses, refused, reports, good_until, .. } = chooser;
+    Chosen { certificates: Certificates::new(order, default), uses, refused, reports, good_until }
 }
 
 struct Chooser<'a> {
@@ -50,6 +53,7 @@ struct Chooser<'a> {
     settled: HashSet<Host, FixedState>,
     order: Vec<(Host, Arc<Certificate>)>,
     uses: BTreeMap<Key, usize>,
+    refused: BTreeSet<Key>,
     reports: Vec<Report>,
     good_until: i64,
 }
@@ -179,10 +183,14 @@ impl<'a> Chooser<'a> {
         };
         let certificate = match &secret.certificate {
             Ok(certificate) => certificate,
-            Err(error) => return Err(Bad { reason: "CertificateInvalid", why: error.to_string() }),
+            Err(error) => {
+                self.refused.insert(key.clone());
+                return Err(Bad { reason: "CertificateInvalid", why: error.to_string() });
+            }
         };
         self.note_times(certificate);
         if certificate.not_after <= self.now {
+            self.refused.insert(key.clone());
             let why = format!("expired {}: renew it", ago(self.now - certificate.not_after));
             return Err(Bad { reason: "CertificateExpired", why });
         }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use super::candidate::annotation_field;
 use super::{Options, Verdict};
 use crate::model::route::Ingress;
 use crate::model::{Key, Name, Report, Severity, Snapshot};
@@ -78,7 +79,7 @@ fn judge(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> Result<()
     if ingress.policy.canary {
         let message = "canary Ingresses are not served yet, the main Ingress gets all requests: \
                        remove the annotation to serve this one as a main Ingress";
-        return Err(No::refused(ingress, "CanaryNotServed", "metadata.annotations", message));
+        return Err(No::refused(ingress, "CanaryNotServed", &annotation_field(ingress, "canary"), message));
     }
     if options.disable_catch_all && ingress.rules.is_empty() && ingress.default_backend.is_some() {
         let message =

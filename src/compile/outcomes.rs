@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
+use time::OffsetDateTime;
 
 use super::attach::Attached;
 use super::backends::{self, Backends, State};
@@ -62,7 +63,7 @@ fn backend_report(used: &Use, key: &BackendKey, state: State) -> Report {
     };
     let part = if state == State::NoPort { "port" } else { "name" };
     let report = Report::new(&used.ingress.object, Severity::Warning, reason, what.replace("EFFECT", effect));
-    report.at(used.field.path(part), used.ingress.origin.as_ref())
+    report.at(used.field.path(&used.ingress, part), used.ingress.origin.as_ref())
 }
 
 fn default_backend_report(attached: &Attached, backends: &Backends, options: &Options) -> Option<Report> {
@@ -171,14 +172,16 @@ fn verdict(ingress: &Ingress, routes: usize, reports: &[Report]) -> Verdict {
 
 fn secret_outcome(secret: &Secret, chosen: &Chosen, reports: &[Report]) -> Outcome {
     let uses = chosen.uses.get(&secret.object.key).copied();
+    let refused = chosen.refused.contains(&secret.object.key);
     let (verdict, note) = match (&secret.certificate, uses) {
         (Ok(certificate), Some(_)) => {
             let complaint = of(&secret.object, reports).iter().any(|r| r.severity > Severity::Note);
             (if complaint { Verdict::ServedInPart } else { Verdict::Served }, describe(certificate))
         }
+        (Ok(certificate), None) if refused => (Verdict::Refused, describe(certificate)),
         (Ok(certificate), None) => (Verdict::NotOurs, format!("not in use: {}", describe(certificate))),
         // Secrets of other kinds have no certificate at all.
-        (Err(error @ CertificateError::Missing(_)), _) => (Verdict::NotOurs, error.to_string()),
+        (Err(error @ CertificateError::Missing(_)), _) if !refused => (Verdict::NotOurs, error.to_string()),
         (Err(error), _) => (Verdict::Refused, error.to_string()),
     };
     outcome(&secret.object, secret.origin.as_ref(), verdict, uses.unwrap_or_default(), note)
@@ -186,7 +189,9 @@ fn secret_outcome(secret: &Secret, chosen: &Chosen, reports: &[Report]) -> Outco
 
 fn describe(certificate: &Certificate) -> String {
     let names: Vec<_> = certificate.names.iter().map(ToString::to_string).collect();
-    format!("{} for {}", certificate.algorithm, names.join(", "))
+    let end = OffsetDateTime::from_unix_timestamp(certificate.not_after);
+    let end = end.map_or_else(|_| "the end of time".to_owned(), |end| end.date().to_string());
+    format!("{} for {} until {end}", certificate.algorithm, names.join(", "))
 }
 
 /// The reports about one object, of a sorted list.

@@ -13,8 +13,10 @@
 //! 9. [`proxy`]: the life of a request. [`admin`]: health, metrics, what is in force.
 //! 10. [`config`], [`app`], [`cli`]: what the operator asked for, which tasks run, what people type.
 
+pub mod compile;
 pub mod model;
 pub mod publish;
+pub mod routing;
 pub mod source;
 pub mod store;
 pub mod translate;

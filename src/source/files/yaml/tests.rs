@@ -101,12 +101,9 @@ fn aliases_and_merge_keys_are_resolved() {
 
 #[test]
 fn a_billion_laughs_are_refused() {
-    let mut text = String::from("a: &a [x, x, x, x, x, x, x, x, x, x]\n");
-    for (name, of) in
-        ["b", "c", "d", "e", "f", "g", "h", "i"].iter().zip(["a", "b", "c", "d", "e", "f", "g", "h"])
-    {
-        text += &format!("{name}: &{name} [*{of}, *{of}, *{of}, *{of}, *{of}, *{of}, *{of}, *{of}, *{of}]\n");
-    }
+    let level = |(name, of): (char, char)| format!("{name}: &{name} [{}]\n", format!("*{of}, ").repeat(9));
+    let text: String = ('b'..'k').zip('a'..'j').map(level).collect();
+    let text = format!("a: &a [x, x, x, x, x, x, x, x, x, x]\n{text}");
     let fault = fault(&text);
     assert!(fault.what.contains("grow too large"), "{fault:?}");
     assert!(fault.at.line > 3);
@@ -115,10 +112,8 @@ fn a_billion_laughs_are_refused() {
 #[test]
 fn depth_is_bounded_also_through_aliases() {
     assert!(fault(&"[".repeat(500)).at.line == 1);
-    let mut text = String::from("a0: &a0 x\n");
-    for level in 0..200 {
-        text += &format!("a{}: &a{} [[[[*a{level}]]]]\n", level + 1, level + 1);
-    }
+    let level = |n: usize| format!("a{}: &a{} [[[[*a{n}]]]]\n", n + 1, n + 1);
+    let text: String = std::iter::once("a0: &a0 x\n".to_owned()).chain((0..200).map(level)).collect();
     assert!(fault(&text).what.contains("grow too large"));
 }
 

@@ -45,7 +45,10 @@ fn every_pair_holds() {
             writeln!(wrong, "{name}:\n{}", difference(&wanted, &found)).unwrap();
         }
     }
-    assert!(wrong.is_empty(), "UPDATE_GOLDEN=1 writes what is served now (+) over what should be (-):\n{wrong}");
+    assert!(
+        wrong.is_empty(),
+        "UPDATE_GOLDEN=1 writes what is served now (+) over what should be (-):\n{wrong}"
+    );
 }
 
 #[test]

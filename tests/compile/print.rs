@@ -12,7 +12,11 @@ use slipway::routing::{Action, BackendId, EndpointTable, HostTable, Route, Table
 pub(crate) fn tables(tables: &Tables) -> String {
     let mut out = String::new();
     let settings = difference(&*tables.routes.settings, &Settings::default());
-    list(&mut out, "settings", settings.into_iter().map(|(field, value)| format!("{field}: {}", quoted(&value))));
+    list(
+        &mut out,
+        "settings",
+        settings.into_iter().map(|(field, value)| format!("{field}: {}", quoted(&value))),
+    );
     out.push_str("hosts:\n");
     for host in tables.routes.hosts() {
         print_host(&mut out, host, tables);
@@ -86,7 +90,8 @@ fn print_host(out: &mut String, host: &HostTable, tables: &Tables) {
 fn print_route(out: &mut String, route: &Route, host: &HostTable, tables: &Tables) {
     let origin = &route.origin;
     let ingress = origin.ingress.as_ref().map_or("nobody".to_owned(), ToString::to_string);
-    let kind = if origin.is_default { "default".to_owned() } else { format!("{} {}", origin.kind, origin.path) };
+    let kind =
+        if origin.is_default { "default".to_owned() } else { format!("{} {}", origin.kind, origin.path) };
     let action = quoted(&action(route, &tables.endpoints));
     writeln!(out, "    - {}: {action}", quoted(&format!("{kind} of {ingress}"))).unwrap();
     if let Some(redirect) = &route.redirect {
@@ -159,7 +164,9 @@ fn fields<T: Debug>(value: &T) -> BTreeMap<String, String> {
     }
     let tidy = |value: String| {
         let value = value.replace("( ", "(").replace("[ ", "[").replace(", )", ")").replace(", ]", "]");
-        value.replace(", }", " }").trim_end_matches(',').to_owned()
+        let value = value.replace(", }", " }").trim_end_matches(',').to_owned();
+        let some = value.strip_prefix("Some(").and_then(|rest| rest.strip_suffix(')'));
+        some.map_or(value.clone(), str::to_owned)
     };
     fields.into_iter().map(|(field, value)| (field, tidy(value))).collect()
 }

@@ -133,9 +133,11 @@ fn limits_only_warn_and_values_that_ask_for_nothing_are_quiet() {
 
 #[test]
 fn a_snippet_is_never_read_and_denies_where_it_guards() {
-    assert_eq!(told(&[("configuration-snippet", "more_set_headers \"X: y\";\n")]).0.denied, None);
-    let (policy, ..) = told(&[("server-snippet", "location /admin {\n  deny all;\n}")]);
-    assert_eq!(policy.denied.as_deref(), Some("server-snippet"));
+    let headers = "more_set_headers \"X: y\";\nmore_set_headers \"Z: y\";\n";
+    let (policy, severity, reason, _) = told(&[("configuration-snippet", headers)]);
+    assert_eq!((policy.denied, severity, reason), (None, Severity::Warning, "AnnotationIgnored"));
+    let (policy, _, reason, _) = told(&[("server-snippet", "location /admin {\n  deny all;\n}")]);
+    assert_eq!((policy.denied.as_deref(), reason), (Some("server-snippet"), "AnnotationRefused"));
 }
 
 #[test]

@@ -482,6 +482,34 @@ async fn a_directory_that_vanishes_keeps_serving_and_is_found_again() {
 }
 
 #[tokio::test]
+async fn a_directory_named_by_a_link_that_is_led_elsewhere_arrives() {
+    let home = TempDir::new().unwrap();
+    for number in 1..4 {
+        let checkout = home.path().join(number.to_string());
+        fs::create_dir(&checkout).unwrap();
+        fs::write(checkout.join("a.yaml"), service("a", number)).unwrap();
+    }
+    let current = home.path().join("current");
+    symlink("1", &current).unwrap();
+    let (sender, updates) = mpsc::channel(64);
+    let task = tokio::spawn(Files::run(options(&current), sender));
+    let (directory, seen) = (TempDir::new().unwrap(), Vec::new());
+    let mut followed = Followed { directory, store: Store::new(KINDS), updates, seen, task };
+    followed.until("the first list", |store| store.is_complete()).await;
+    followed.seen.clear();
+    for number in 2..4 {
+        symlink(number.to_string(), home.path().join("next")).unwrap();
+        let start = Instant::now();
+        fs::rename(home.path().join("next"), &current).unwrap();
+        followed.until_port("a", Some(number)).await;
+        assert!(start.elapsed() < Duration::from_secs(3), "told by the kernel, not found by looking");
+    }
+    fs::write(home.path().join("3/a.yaml"), service("a", 9)).unwrap();
+    followed.until_port("a", Some(9)).await;
+    assert!(followed.seen.iter().all(|snapshot| port(snapshot, "a").is_some()), "never gone in between");
+}
+
+#[tokio::test]
 async fn a_thousand_files_written_at_once_all_arrive() {
     let mut followed = Followed::start(|_| {}).await;
     for number in 1..=1000 {

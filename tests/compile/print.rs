@@ -173,6 +173,9 @@ fn fields<T: Debug>(value: &T) -> BTreeMap<String, String> {
 
 /// Text as a YAML scalar.
 pub(crate) fn quoted(text: &str) -> String {
+    if text.len() > 1 && text.starts_with('"') && text.ends_with('"') {
+        return text.to_owned(); // is one already
+    }
     let plain = text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && !text.contains(": ")
         && !text.contains(" #")

@@ -241,10 +241,11 @@ impl Way<'_> {
         self.access(route);
         self.towards(route);
         self.endpoints = targets;
-        Outcome {
-            text: format!("one of {} answers, in turn", plural(self.endpoints.len(), "endpoint")),
-            ..Outcome::default()
-        }
+        let text = match self.endpoints.len() {
+            1 => "the only endpoint answers".into(),
+            count => format!("one of {count} endpoints answers, in turn"),
+        };
+        Outcome { text, ..Outcome::default() }
     }
 
     fn access(&mut self, route: &Route) {
@@ -346,10 +347,6 @@ fn scheme<'a>(url: &'a Url, asked: &Asked, settings: &Settings) -> &'a str {
         Some((_, proto)) if proto.eq_ignore_ascii_case("http") => "http",
         _ => &url.scheme,
     }
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn bytes(count: u64) -> String {

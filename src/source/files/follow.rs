@@ -179,7 +179,7 @@ impl Follower {
             Ok(watcher)
         });
         match watched {
-            Ok(watcher) => (self.watcher, self.unwatched) = (Some(watcher), None),
+            Ok(telling) => (self.watcher, self.unwatched) = (Some(telling), None),
             Err(error) => self.unwatched = Some(error.to_string()),
         }
         self.root = Some((root, tree::inode(&metadata)));

@@ -106,6 +106,11 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// How this program was called, for lines that people are to type.
+pub fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "slipway".into())
+}
+
 /// Where temporary files go.
 pub fn temporary_directory() -> PathBuf {
     std::env::temp_dir()

@@ -3,6 +3,7 @@
 //! [`flags`] is what people type; the types here are what it means. A value that got here needs no further check.
 
 pub mod flags;
+pub mod foreign;
 
 use std::fmt;
 use std::net::IpAddr;

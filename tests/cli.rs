@@ -200,9 +200,14 @@ struct Ingress {
 
 impl Ingress {
     fn start(manifests: &Path) -> Self {
+        Self::start_with(manifests, &[])
+    }
+
+    fn start_with(manifests: &Path, flags: &[&str]) -> Self {
         let mut child = slipway(&["ingress", "--manifests", manifests.to_str().unwrap()])
             .args(["--bind-address=127.0.0.1", "--healthz-host=127.0.0.1", "--workers=1"])
             .args(["--http-port=0", "--https-port=0", "--healthz-port=0"])
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -318,12 +323,10 @@ fn a_running_ingress_follows_its_directory_answers_questions_and_ends_in_order()
 
 #[test]
 fn a_second_signal_ends_at_once() {
-    let manifests = directory(&[("web.yaml", &GOOD.replace("{port: 9}", "{port: PORT}"))]);
     // An endpoint that takes the request and never answers.
     let backend = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = backend.local_addr().unwrap().port().to_string();
-    fs::write(manifests.path().join("web.yaml"), GOOD.replace("{port: 9}", &format!("{{port: {port}}}")))
-        .unwrap();
+    let manifests = directory(&[("web.yaml", &GOOD.replace("{port: 9}", &format!("{{port: {port}}}")))]);
     let ingress = Ingress::start(manifests.path());
     let mut client = TcpStream::connect(ingress.http).unwrap();
     client.write_all(b"GET / HTTP/1.1\r\nHost: web.example\r\n\r\n").unwrap();
@@ -334,6 +337,26 @@ fn a_second_signal_ends_at_once() {
     assert_eq!(get(ingress.admin, "x", "/readyz").0, 503);
     ingress.signal("TERM");
     assert_eq!(ingress.end().code(), Some(128 + 15));
+}
+
+#[test]
+fn during_the_grace_period_it_serves_on_but_is_not_healthy() {
+    let manifests = directory(&[("web.yaml", GOOD)]);
+    let ingress = Ingress::start_with(manifests.path(), &["--shutdown-grace-period=600"]);
+    assert_eq!(get(ingress.admin, "x", "/healthz").0, 200);
+    ingress.signal("TERM");
+    ingress.line("finishing what is in flight");
+    assert_eq!(get(ingress.admin, "x", "/healthz").0, 500);
+    assert_eq!(get(ingress.http, "nobody.example", "/").0, 404, "a new connection is served");
+    ingress.signal("INT");
+    assert_eq!(ingress.end().code(), Some(128 + 2));
+}
+
+#[test]
+fn a_flag_of_ingress_nginx_that_is_not_there_is_told_apart_from_a_typo() {
+    let (code, _, err) = run(&["ingress", "--manifests", "x", "--publish-service=a/b"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("note: ingress-nginx knows --publish-service"), "{err}");
 }
 
 #[test]

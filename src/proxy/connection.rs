@@ -178,7 +178,7 @@ pub(super) async fn run(tcp: TcpStream, peer: SocketAddr, listener: Arc<Listener
     let _open = Open::new();
     worker::with(|worker| worker.counts.borrow_mut().accepted += 1);
     if listener.secure {
-        let Some((tls, facts, http2)) = io::handshake(tcp).await else { return };
+        let Some((tls, facts, http2)) = super::tls::handshake(tcp).await else { return };
         let client = Arc::new(Client::new(peer, listener, Some(facts)));
         let io = ClientIo::tls(tls, client.clone());
         if http2 { serve_http2(io, &client).await } else { park::wait(io, client) }

@@ -8,11 +8,20 @@ use rustls::crypto::aws_lc_rs;
 use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpStream;
+
+pub(super) use tokio_rustls::TlsAcceptor;
+
+use super::connection::TlsFacts;
+use super::timer::Timer;
+use super::worker;
 
 use crate::model::settings::Settings;
 use crate::publish::Published;
 use crate::routing::Tables;
+
+/// A client's byte stream over TLS.
+pub(super) type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
 
 /// What a handshake depends on besides the certificates.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,6 +79,38 @@ impl Acceptors {
         config.ignore_client_order = false;
         config
     }
+}
+
+/// Speaks TLS. `None` when it failed, which is counted; else the stream, what was agreed on, and whether HTTP/2 was.
+pub(super) async fn handshake(tcp: TcpStream) -> Option<(Box<TlsStream>, TlsFacts, bool)> {
+    let (acceptor, limit) = worker::with(|worker| {
+        let view = worker.view();
+        (view.tls.clone(), view.settings().client_header_timeout)
+    });
+    let shaken = Timer::new().within(limit, acceptor.accept(tcp)).await;
+    let Ok(Ok(stream)) = shaken else {
+        if let Ok(Err(error)) = shaken {
+            tracing::debug!("a TLS handshake failed: {error}");
+        }
+        worker::with(|worker| worker.counts.borrow_mut().tls_handshake_failures += 1);
+        return None;
+    };
+    let (_, session) = stream.get_ref();
+    let facts = TlsFacts {
+        version: match session.protocol_version().and_then(|version| version.as_str()) {
+            Some("TLSv1_2") => "TLSv1.2".into(),
+            Some("TLSv1_3") => "TLSv1.3".into(),
+            other => other.unwrap_or_default().to_owned(),
+        },
+        cipher: session
+            .negotiated_cipher_suite()
+            .and_then(|suite| suite.suite().as_str())
+            .unwrap_or_default()
+            .replace("TLS13_", "TLS_"),
+        server_name: session.server_name().unwrap_or_default().to_owned(),
+    };
+    let http2 = session.alpn_protocol() == Some(b"h2");
+    Some((Box::new(stream), facts, http2))
 }
 
 /// Looks certificates up in the tables of the moment.

@@ -11,11 +11,10 @@ use std::sync::mpsc::SyncSender;
 
 use foldhash::fast::FixedState;
 use http::HeaderValue;
-use tokio_rustls::TlsAcceptor;
 
 use super::balance::RoundRobin;
 use super::record::Counts;
-use super::tls::Acceptors;
+use super::tls::{Acceptors, TlsAcceptor};
 use super::upstream::{Connection, Limits, Mode, Pools, SlotId, http2};
 use super::{log, timer};
 use crate::metrics::Metrics;

@@ -9,10 +9,10 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
-use super::{Client, NEVER, TlsFacts};
+use super::{Client, NEVER};
 use crate::proxy::timer::{self, Timer};
+use crate::proxy::tls::TlsStream;
 use crate::proxy::worker;
 
 /// How every HTTP/2 connection begins (RFC 9113 3.4).
@@ -37,39 +37,7 @@ pub(super) struct ClientIo {
 
 enum Transport {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-/// Speaks TLS. `None` when it failed, which is counted; else the stream, what was agreed on, and whether HTTP/2 was.
-pub(super) async fn handshake(tcp: TcpStream) -> Option<(Box<TlsStream<TcpStream>>, TlsFacts, bool)> {
-    let (acceptor, limit) = worker::with(|worker| {
-        let view = worker.view();
-        (view.tls.clone(), view.settings().client_header_timeout)
-    });
-    let shaken = Timer::new().within(limit, acceptor.accept(tcp)).await;
-    let Ok(Ok(stream)) = shaken else {
-        if let Ok(Err(error)) = shaken {
-            tracing::debug!("a TLS handshake failed: {error}");
-        }
-        worker::with(|worker| worker.counts.borrow_mut().tls_handshake_failures += 1);
-        return None;
-    };
-    let (_, session) = stream.get_ref();
-    let facts = TlsFacts {
-        version: match session.protocol_version().and_then(|version| version.as_str()) {
-            Some("TLSv1_2") => "TLSv1.2".into(),
-            Some("TLSv1_3") => "TLSv1.3".into(),
-            other => other.unwrap_or_default().to_owned(),
-        },
-        cipher: session
-            .negotiated_cipher_suite()
-            .and_then(|suite| suite.suite().as_str())
-            .unwrap_or_default()
-            .replace("TLS13_", "TLS_"),
-        server_name: session.server_name().unwrap_or_default().to_owned(),
-    };
-    let http2 = session.alpn_protocol() == Some(b"h2");
-    Some((Box::new(stream), facts, http2))
+    Tls(Box<TlsStream>),
 }
 
 /// Reads until it is clear what the client speaks. What was read is read again. `None` when the client left.
@@ -98,7 +66,7 @@ impl ClientIo {
         Self { transport: Transport::Plain(stream), prefix: Bytes::new(), client }
     }
 
-    pub(super) fn tls(stream: Box<TlsStream<TcpStream>>, client: Arc<Client>) -> Self {
+    pub(super) fn tls(stream: Box<TlsStream>, client: Arc<Client>) -> Self {
         Self { transport: Transport::Tls(stream), prefix: Bytes::new(), client }
     }
 

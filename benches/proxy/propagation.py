@@ -1,0 +1,1 @@
+def run(bench, options): return {}

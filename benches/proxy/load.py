@@ -3,7 +3,6 @@
 import json
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 from machine import Failed
 
@@ -53,14 +52,15 @@ def finish_oha(child):
     return load
 
 
-def wrk(bench, port, secs, hosts, connections=64):
-    """Runs wrk with requests for many hosts in turn, which oha cannot send over kept connections."""
-    script = bench.work / "hosts.lua"
+def wrk(bench, url, secs, hosts, connections=64, close=False):
+    """Runs wrk, on the load core with one thread. It costs less than oha, and asks for many hosts in turn over kept
+    connections, which oha cannot do."""
+    script = bench.work / "requests.lua"
     script.write_text(LUA)
     names = bench.work / "hosts.txt"
     names.write_text("\n".join(hosts))
     command = ["taskset", "-c", str(bench.load_core), bench.programs["wrk"], "-t", "1", "-c", str(connections)]
-    command += ["-d", f"{secs}s", "-s", str(script), f"http://127.0.0.1:{port}/", "--", str(names)]
+    command += ["-d", f"{secs}s", "-s", str(script), url, "--", str(names), "close" if close else "keep-alive"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     line = next((text for text in done.stdout.splitlines() if text.startswith("RESULT ")), None)
     if done.returncode != 0 or line is None:
@@ -69,11 +69,18 @@ def wrk(bench, port, secs, hosts, connections=64):
     return Load(requests - failed, failed, (requests - failed) / (micros / 1e6), p50 / 1000, p99 / 1000, micros / 1e6)
 
 
+def mark(load):
+    """A short text on what failed, for a message."""
+    return ", ".join(f"{count} x {what}" for what, count in getattr(load, "detail", {}).items())
+
+
 LUA = """
 local requests, at = {}, 0
 function init(args)
   for name in io.lines(args[1]) do
-    requests[#requests + 1] = "GET / HTTP/1.1\\r\\nHost: " .. name .. "\\r\\n\\r\\n"
+    local headers = { Host = name }
+    if args[2] == "close" then headers["Connection"] = "close" end
+    requests[#requests + 1] = wrk.format("GET", nil, headers)
   end
 end
 function request()
@@ -87,13 +94,3 @@ function done(summary, latency)
     latency:percentile(50), latency:percentile(99)))
 end
 """
-
-
-def mark(load):
-    """A short text on what failed, for a message."""
-    return ", ".join(f"{count} x {what}" for what, count in getattr(load, "detail", {}).items())
-
-
-def file_size(path):
-    """Bytes in a file."""
-    return Path(path).stat().st_size

@@ -60,11 +60,12 @@ def arguments():
     parser = argparse.ArgumentParser(prog="just bench", description=__doc__)
     known = [*traffic.SCENARIOS, *OTHERS]
     usual = [name for name in known if name != "handshake"]
-    parser.add_argument("scenarios", nargs="*", choices=[*known, []], default=usual, help=f"any of {' '.join(known)}; all but handshake when none is named")
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"any of: {' '.join(known)}; without one: all but handshake")
     parser.add_argument("--quick", action="store_true", help="3 rounds of 3 seconds, fewer changes: for a first look")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=6, help="of each measurement")
     parser.add_argument("--with", dest="names", default="slipway,nginx,haproxy,raw", help="contenders, with commas (raw: HAProxy as a TCP forwarder)")
+    parser.add_argument("--generator", choices=["oha", "wrk"], default="oha", help="wrk costs less on the load core, so that more proxies are saturated")
     parser.add_argument("--same-headers", action="store_true", help="nginx and HAProxy add the headers that Slipway adds")
     parser.add_argument("--slipway", default=REPOSITORY / "target/release/slipway", help="the binary")
     parser.add_argument("--proxy-core", type=int, default=0)
@@ -73,6 +74,9 @@ def arguments():
     parser.add_argument("--keep", action="store_true", help="keep configurations and logs")
     parser.add_argument("-o", "--output", help="write everything that was measured to this JSON file")
     options = parser.parse_args()
+    options.scenarios = options.scenarios or usual
+    for name in set(options.scenarios) - set(known):
+        parser.error(f"there is no scenario {name}; there are: {' '.join(known)}")
     options.names = options.names.split(",")
     if options.quick:
         options.rounds, options.seconds = 3, 3
@@ -89,6 +93,7 @@ def prepare(options, work):
     if missing:
         raise Failed(f"missing: {', '.join(missing)}. benches/proxy/run.sh installs them as root; --with chooses contenders")
     bench = contenders.Bench(work, programs, options.proxy_core, options.load_core, same_headers=options.same_headers)
+    bench.generator = options.generator
     bench.origin_port, bench.other_origin_port = free_port(), free_port()
     bench.certificate, bench.key = manifests.make_certificate(work / "tls", "site", contenders.HOST)
     return bench

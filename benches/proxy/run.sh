@@ -12,11 +12,11 @@ if ((${#missing[@]})); then
     if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
         apt-get update -qq
         # Only the programs are wanted: no service may start and take port 80.
-        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d
-        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+        if [[ ! -e /usr/sbin/policy-rc.d ]]; then
+            printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d
+            trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+        fi
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-        rm -f /usr/sbin/policy-rc.d
-        trap - EXIT
     else
         echo "bench: please install ${missing[*]} (or choose contenders: --with slipway)" >&2
     fi
@@ -32,4 +32,4 @@ if [[ ! " $* " == *" --help "* && ! " $* " == *" -h "* ]]; then
         cargo build --quiet --release
     fi
 fi
-exec python3 benches/proxy/run.py "$@"
+python3 benches/proxy/run.py "$@"

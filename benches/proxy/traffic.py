@@ -69,7 +69,11 @@ def _started(stack, name, bench):
 def _measure(bench, scenario, running, secs):
     scheme, port = ("https", running.https) if scenario.tls else ("http", running.http)
     before = running.process.cpu_secs()
-    seen = load.oha(bench, f"{scheme}://127.0.0.1:{port}{scenario.path}", secs, contenders.HOST, close=scenario.close)
+    url = f"{scheme}://127.0.0.1:{port}{scenario.path}"
+    if bench.generator == "wrk":
+        seen = load.wrk(bench, url, secs, [contenders.HOST], close=scenario.close)
+    else:
+        seen = load.oha(bench, url, secs, contenders.HOST, close=scenario.close)
     cpu = running.process.cpu_secs() - before
     running.process.check()
     if seen.failed or not seen.requests:

@@ -88,3 +88,12 @@ def cipher(port, name):
         return connection.socket.cipher()[0]
     finally:
         connection.close()
+
+
+def certificate(port, name):
+    """The certificate that a server shows for a name, as DER."""
+    connection = Connection(port, tls_name=name)
+    try:
+        return connection.socket.getpeercert(binary_form=True)
+    finally:
+        connection.close()

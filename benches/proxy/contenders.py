@@ -5,7 +5,6 @@ same key, certificate and cipher suite. By default the rivals add no header at a
 than Slipway does; with `same_headers` they send what ingress-nginx sends.
 """
 
-import resource
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,17 +81,12 @@ def _haproxy(bench, mode="http"):
     pem.write_text(bench.certificate.read_text() + bench.key.read_text())
     headers = HAPROXY_HEADERS if bench.same_headers else ""
     template = HAPROXY if mode == "http" else RAW
-    (home / "haproxy.cfg").write_text(template.format(http=http, https=https, pem=pem, headers=headers, connections=_connections(), b=bench))
+    (home / "haproxy.cfg").write_text(template.format(http=http, https=https, pem=pem, headers=headers, b=bench))
     command = [bench.programs["haproxy"], "-db", "-f", home / "haproxy.cfg"]
     name = "haproxy" if mode == "http" else "raw"
     process = Process(name, command, bench.proxy_core, home / "log")
     wait_for_port(http, process)
     return Running(name, process, http, https)
-
-
-def _connections():
-    """HAProxy needs two files for each connection and refuses to start when it cannot have them."""
-    return min(20000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 - 100)
 
 
 def _raw(bench):
@@ -246,7 +240,8 @@ HAPROXY_HEADERS = """
 HAPROXY = """
 global
   nbthread 1
-  maxconn {connections}
+  maxconn 16000
+  no strict-limits
   ssl-default-bind-ciphersuites {b.cipher}
   ssl-default-bind-options ssl-min-ver TLSv1.3
 defaults
@@ -269,7 +264,8 @@ backend origin
 RAW = """
 global
   nbthread 1
-  maxconn {connections}
+  maxconn 16000
+  no strict-limits
 defaults
   mode tcp
   timeout connect 5s

@@ -18,6 +18,8 @@ main() {
     for step in $steps; do
         [[ " $ALL " == *" $step "* ]] || fail "there is no step $step; there are: $ALL"
     done
+    command -v cargo >/dev/null || fail "cargo is missing: install Rust (https://rustup.rs), then run this again"
+    components
     packages "$steps"
     for step in $steps; do
         header "$step"
@@ -53,10 +55,20 @@ step_test() { cargo test --locked; }
 
 step_demo() { cargo run --locked --release --quiet -- demo --check; }
 
+# rustfmt and clippy come with most toolchains, but not with all.
+components() {
+    local pair
+    for pair in fmt:rustfmt clippy:clippy; do
+        cargo "${pair%%:*}" --version >/dev/null 2>&1 && continue
+        command -v rustup >/dev/null || fail "${pair##*:} is missing and there is no rustup to add it"
+        rustup component add "${pair##*:}"
+    done
+}
+
 # Installs what the steps need and is missing: program:package.
 packages() {
     local pair missing=()
-    for pair in cc:gcc cmake:cmake; do
+    for pair in cc:build-essential make:build-essential; do
         command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
     done
     if [[ " $1 " == *" test "* ]]; then

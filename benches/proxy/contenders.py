@@ -27,7 +27,7 @@ class Bench:
     origin_port: int = 0
     other_origin_port: int = 0
     same_headers: bool = False
-    generator: str = "oha"
+    generator: str = "auto"
     cipher: str = "TLS_AES_256_GCM_SHA384"
     certificate: Path = None
     key: Path = None

@@ -122,6 +122,19 @@ def wait_for_port(port, process, deadline_secs=60):
     raise Failed(f"{process.name} did not listen on port {port} within {deadline_secs} s")
 
 
+def busy_share(secs):
+    """Which share of all cores was busy during some seconds."""
+
+    def read():
+        fields = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+        return sum(fields[:8]), fields[3] + fields[4]
+
+    before = read()
+    time.sleep(secs)
+    after = read()
+    return 1 - (after[1] - before[1]) / max(1, after[0] - before[0])
+
+
 def find_program(name, extra):
     """The path of a program on PATH or in the given folders; None when it is missing."""
     return shutil.which(name, path=os.pathsep.join([*map(str, extra), os.environ.get("PATH", "")]))

@@ -5,6 +5,7 @@ Called by run.sh, which installs what is needed. The proxy is pinned to one core
 """
 
 import argparse
+import os
 import resource
 import shutil
 import sys
@@ -22,9 +23,10 @@ import manifests  # noqa: E402
 import propagation  # noqa: E402
 import report  # noqa: E402
 import traffic  # noqa: E402
-from machine import Failed, find_program, free_port  # noqa: E402
+from machine import Failed, busy_share, find_program, free_port  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+BUSY_SHARE = 0.1
 OTHERS = ("hosts", "idle", "changes", "propagation")
 
 
@@ -32,6 +34,8 @@ def main():
     """Parses the command line, runs the scenarios, says what was below a gate."""
     options = arguments()
     raise_file_limit()
+    os.nice(options.nice)
+    warn_when_busy()
     work = Path(tempfile.mkdtemp(prefix="slipway-bench-"))
     results = {}
     try:
@@ -65,11 +69,12 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=6, help="of each measurement")
     parser.add_argument("--with", dest="names", default="slipway,nginx,haproxy,raw", help="contenders, with commas (raw: HAProxy as a TCP forwarder)")
-    parser.add_argument("--generator", choices=["oha", "wrk"], default="oha", help="wrk costs less on the load core, so that more proxies are saturated")
+    parser.add_argument("--generator", choices=["auto", "oha", "wrk"], default="auto", help="auto: oha, but wrk where oha cannot keep every proxy busy")
     parser.add_argument("--same-headers", action="store_true", help="nginx and HAProxy add the headers that Slipway adds")
     parser.add_argument("--slipway", default=REPOSITORY / "target/release/slipway", help="the binary")
     parser.add_argument("--proxy-core", type=int, default=0)
     parser.add_argument("--load-core", type=int, default=1)
+    parser.add_argument("--nice", type=int, default=0, help="priority of everything that is started; below 0 (root) where others use the machine")
     parser.add_argument("--strict", action="store_true", help="exit 1 when something is below its gate")
     parser.add_argument("--keep", action="store_true", help="keep configurations and logs")
     parser.add_argument("-o", "--output", help="write everything that was measured to this JSON file")
@@ -114,6 +119,13 @@ def run(name, bench, options):
         return traffic.run(name, bench, options.names, options.rounds, options.seconds)
     scenario = {"hosts": hosts.run, "idle": idle.run, "changes": changes.run, "propagation": propagation.run}[name]
     return scenario(bench, options)
+
+
+def warn_when_busy():
+    """Figures of a machine that works for others, too, are noise."""
+    share = busy_share(0.5)
+    if share > BUSY_SHARE:
+        print(f"bench: this machine is {share:.0%} busy with other things: the figures will be noisy", file=sys.stderr)
 
 
 def raise_file_limit():

@@ -13,5 +13,14 @@
 //! 9. [`proxy`]: the life of a request. [`admin`]: health, metrics, what is in force.
 //! 10. [`config`], [`app`], [`cli`]: what the operator asked for, which tasks run, what people type.
 
+pub mod admin;
+pub mod compile;
+pub mod config;
+pub mod controller;
+pub mod metrics;
 pub mod model;
+pub mod proxy;
 pub mod publish;
+pub mod routing;
+pub mod store;
+pub mod translate;

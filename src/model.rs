@@ -1,6 +1,7 @@
 //! What is known of the cluster at one instant, as plain values: no I/O, no clock.
 
 pub mod certificate;
+pub mod log;
 pub mod policy;
 pub mod route;
 pub mod service;

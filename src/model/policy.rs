@@ -61,7 +61,9 @@ pub struct Policy {
     pub deny_sources: Option<Vec<IpNet>>,
     /// `service-upstream`.
     pub service_upstream: Option<bool>,
-    /// An access rule could not be read: every path answers 503. Holds the annotation's name.
+    /// `canary`: this Ingress only varies another one and must never serve on its own.
+    pub canary: bool,
+    /// An access rule could not be read or is not honoured: every path answers 503. Holds the annotation's name.
     pub denied: Option<Name>,
 }
 

@@ -7,7 +7,7 @@ use super::policy::Policy;
 use super::{Name, ObjectRef, Origin, Report};
 
 /// One Ingress after translation. Everything that could not be understood is in `reports`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Ingress {
     /// Its name.
     pub object: ObjectRef,

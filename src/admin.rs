@@ -1,0 +1,254 @@
+//! Health, metrics and what is in force, over HTTP on the control thread.
+//!
+//! | path | answers |
+//! |---|---|
+//! | `/healthz` | 200 while the process serves, 500 once it shuts down |
+//! | `/readyz` | 200 when requests are served, else 503 and why not |
+//! | `/metrics` | all metrics, for Prometheus |
+//! | `/config` | hosts, routes, backends, certificates (no keys), settings, reports as JSON |
+//! | `/explain?url=...` | which rule answers a request and why, as JSON |
+
+pub mod dump;
+pub mod explain;
+mod query;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use crate::metrics::Metrics;
+use crate::model::Report;
+use crate::publish::Published;
+use crate::routing::Tables;
+
+/// Connections at a time; more wait for one to end.
+const CONNECTIONS: usize = 64;
+
+/// Time for a request's head.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// Time for a whole connection, so that a peer that does not read holds nothing for long.
+const CONNECTION: Duration = Duration::from_mins(5);
+
+/// What the answers are made of.
+#[derive(Clone)]
+pub struct State {
+    /// Routes and endpoints in force.
+    pub tables: Published<Tables>,
+    /// What there is to report.
+    pub reports: Published<Vec<Report>>,
+    /// Everything that is counted.
+    pub metrics: Metrics,
+    /// Whether requests are served.
+    pub health: Health,
+}
+
+/// Whether requests are served. Clones tell the same.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    phase: Arc<AtomicU8>,
+}
+
+/// The life of the process, as probes see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The first complete list is not in force yet.
+    Starting,
+    /// Requests are served.
+    Ready,
+    /// No new ones, please: requests in flight are finished.
+    Stopping,
+}
+
+impl Health {
+    /// Moves to another phase.
+    pub fn set(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// The phase of now.
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Starting,
+            1 => Phase::Ready,
+            _ => Phase::Stopping,
+        }
+    }
+}
+
+/// A bound admin server.
+pub struct Admin {
+    listener: TcpListener,
+    state: Arc<State>,
+}
+
+impl Admin {
+    /// Binds. Needs the control runtime.
+    pub async fn bind(address: SocketAddr, state: State) -> io::Result<Self> {
+        Ok(Self { listener: TcpListener::bind(address).await?, state: Arc::new(state) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers until dropped.
+    pub async fn run(self) {
+        let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let Ok(slot) = slots.clone().acquire_owned().await else { return };
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    let state = self.state.clone();
+                    tokio::spawn(async move {
+                        // A peer that breaks off is its own business.
+                        let _ = timeout(CONNECTION, serve(stream, state)).await;
+                        drop(slot);
+                    });
+                }
+                // Out of files, most likely: wait for some to be closed.
+                Err(_) => sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, state: Arc<State>) -> hyper::Result<()> {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let state = state.clone();
+        async move { Ok::<_, Infallible>(answer(&request, &state)) }
+    });
+    let mut server = hyper::server::conn::http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 << 10);
+    server.serve_connection(TokioIo::new(stream), service).await
+}
+
+fn answer<B>(request: &Request<B>, state: &State) -> Response<Full<Bytes>> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refusal;
+    }
+    match request.uri().path() {
+        "/healthz" => healthz(state.health.phase()),
+        "/readyz" => readyz(state.health.phase()),
+        "/metrics" => typed("text/plain; version=0.0.4; charset=utf-8", state.metrics.text()),
+        "/config" => json(&dump::config(&state.tables.load(), &state.reports.load())),
+        "/explain" => explain(request.uri().query().unwrap_or_default(), state),
+        "/" => text(StatusCode::OK, "slipway: /healthz /readyz /metrics /config /explain?url=URL\n"),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "not here; there are /healthz /readyz /metrics /config /explain?url=URL\n",
+        ),
+    }
+}
+
+fn healthz(phase: Phase) -> Response<Full<Bytes>> {
+    match phase {
+        Phase::Stopping => text(StatusCode::INTERNAL_SERVER_ERROR, "shutting down\n"),
+        Phase::Starting | Phase::Ready => text(StatusCode::OK, "ok"),
+    }
+}
+
+fn readyz(phase: Phase) -> Response<Full<Bytes>> {
+    match phase {
+        Phase::Starting => {
+            text(StatusCode::SERVICE_UNAVAILABLE, "not ready: the first complete list is not in force yet\n")
+        }
+        Phase::Ready => text(StatusCode::OK, "ok"),
+        Phase::Stopping => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: shutting down\n"),
+    }
+}
+
+fn explain(query: &str, state: &State) -> Response<Full<Bytes>> {
+    match query::parse(query).and_then(|asked| explain::explain(&state.tables.load(), &asked)) {
+        Ok(answer) => json(&answer),
+        Err(message) => text(StatusCode::BAD_REQUEST, &format!("{message}\n")),
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Response<Full<Bytes>> {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => typed("application/json", text + "\n"),
+        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
+    }
+}
+
+fn typed(kind: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
+    let mut response = typed("text/plain; charset=utf-8", body.to_owned());
+    *response.status_mut() = status;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> State {
+        State {
+            tables: Published::new(Tables::default()),
+            reports: Published::new(Vec::new()),
+            metrics: Metrics::new(),
+            health: Health::default(),
+        }
+    }
+
+    fn ask(state: &State, target: &str) -> StatusCode {
+        answer(&Request::get(target).body(()).unwrap(), state).status()
+    }
+
+    #[test]
+    fn readiness_and_health_follow_the_phase() {
+        let state = state();
+        let both = || (ask(&state, "/healthz").as_u16(), ask(&state, "/readyz").as_u16());
+        assert_eq!(both(), (200, 503));
+        state.health.set(Phase::Ready);
+        assert_eq!(both(), (200, 200));
+        state.health.set(Phase::Stopping);
+        assert_eq!(both(), (500, 503));
+    }
+
+    #[test]
+    fn unknown_paths_are_404_and_other_methods_405() {
+        let state = state();
+        assert_eq!(ask(&state, "/nothing"), 404);
+        assert_eq!(ask(&state, "/explain"), 400);
+        let post = Request::post("/healthz").body(()).unwrap();
+        assert_eq!(answer(&post, &state).status(), 405);
+    }
+
+    #[tokio::test]
+    async fn it_answers_on_a_real_socket() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let admin = Admin::bind(([127, 0, 0, 1], 0).into(), state()).await.unwrap();
+        let address = admin.address().unwrap();
+        tokio::spawn(admin.run());
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("nginx_ingress_controller_build_info"), "{answer}");
+    }
+}

@@ -1,0 +1,230 @@
+//! What the operator asked for: raw flags and environment -> checked values.
+//!
+//! [`flags`] is what people type; the types here are what it means. A value that got here needs no further check.
+
+pub mod flags;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use flags::{IngressFlags, RuleFlags};
+
+/// A namespaced name, as flags write it: `NAMESPACE/NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The namespace.
+    pub namespace: String,
+    /// The name in it.
+    pub name: String,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Which objects are served, and with which defaults. Shared by `ingress`, `check` and `explain`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Value of the class annotation.
+    pub ingress_class: String,
+    /// `spec.controller` of the classes that are ours.
+    pub controller_class: String,
+    /// Also serve Ingresses without a class.
+    pub without_class: bool,
+    /// Take a class by its name alone, without its object.
+    pub class_by_name: bool,
+    /// What the annotations start with, without the slash.
+    pub annotations_prefix: String,
+    /// The ConfigMap with the global settings.
+    pub configmap: Option<Named>,
+    /// Settings that win over the ConfigMap, in the order given.
+    pub set: Vec<(String, String)>,
+    /// The Secret whose certificate answers for hosts without one.
+    pub default_certificate: Option<Named>,
+    /// The Service that answers where no rule does.
+    pub default_backend: Option<Named>,
+    /// Only objects of this namespace.
+    pub namespace: Option<String>,
+    /// Refuse Ingresses that take every host.
+    pub no_catch_all: bool,
+    /// Refuse Services of type ExternalName.
+    pub no_external_name: bool,
+}
+
+/// `slipway ingress`, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingress {
+    /// The directory that is read and followed.
+    pub manifests: PathBuf,
+    /// Addresses to listen on; empty means all.
+    pub bind: Vec<IpAddr>,
+    /// Port for HTTP; 0 lets the kernel choose.
+    pub http_port: u16,
+    /// Port for HTTPS; 0 lets the kernel choose.
+    pub https_port: u16,
+    /// Where health, metrics and configuration are shown.
+    pub admin: SocketAddr,
+    /// Number of worker threads.
+    pub workers: usize,
+    /// Which objects are served.
+    pub rules: Rules,
+    /// How long to wait, not ready but serving, before the drain.
+    pub grace: Duration,
+    /// Namespace of this pod, for the labels of metrics.
+    pub pod_namespace: String,
+    /// Name of this pod, for the labels of metrics.
+    pub pod_name: String,
+}
+
+/// Why flags that are fine each on their own do not go together. The text says what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// Two flags name the same port.
+    SamePort {
+        /// The port.
+        port: u16,
+        /// The first flag.
+        first: &'static str,
+        /// The second flag.
+        second: &'static str,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::SamePort { port, first, second } = self;
+        write!(f, "{first} and {second} are both {port}: give one of them another port")
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Ingress {
+    /// Checks what was typed.
+    pub fn new(flags: IngressFlags) -> Result<Self, ConfigError> {
+        let ports = [
+            ("--http-port", flags.http_port),
+            ("--https-port", flags.https_port),
+            ("--healthz-port", flags.healthz_port),
+        ];
+        for (at, (second, port)) in ports.iter().enumerate() {
+            if let Some((first, _)) = ports[..at].iter().find(|(_, other)| *port != 0 && other == port) {
+                return Err(ConfigError::SamePort { port: *port, first, second });
+            }
+        }
+        let cores = available_parallelism().map_or(1, usize::from);
+        let admin_host = flags.healthz_host.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        Ok(Self {
+            manifests: flags.manifests,
+            bind: flags.bind_address,
+            http_port: flags.http_port,
+            https_port: flags.https_port,
+            admin: SocketAddr::new(admin_host, flags.healthz_port),
+            workers: flags.workers.map_or(cores, |n| usize::from(n.get())),
+            rules: flags.rules.into(),
+            grace: Duration::from_secs(flags.shutdown_grace_period),
+            pod_namespace: flags.pod_namespace.unwrap_or_default(),
+            pod_name: flags.pod_name.unwrap_or_default(),
+        })
+    }
+}
+
+impl From<RuleFlags> for Rules {
+    fn from(flags: RuleFlags) -> Self {
+        Self {
+            ingress_class: flags.ingress_class,
+            controller_class: flags.controller_class,
+            without_class: flags.watch_ingress_without_class,
+            class_by_name: flags.ingress_class_by_name,
+            annotations_prefix: flags.annotations_prefix.trim_end_matches('/').to_owned(),
+            configmap: flags.configmap,
+            set: flags.set,
+            default_certificate: flags.default_ssl_certificate,
+            default_backend: flags.default_backend_service,
+            namespace: flags.watch_namespace.filter(|name| !name.is_empty()),
+            no_catch_all: flags.disable_catch_all,
+            no_external_name: flags.disable_svc_external_name,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::flags::{Command, Flags};
+    use super::*;
+
+    fn ingress(args: &[&str]) -> Result<Ingress, String> {
+        let all = ["slipway", "ingress", "--manifests", "dir"].iter().chain(args);
+        match Flags::try_parse_from(all).map_err(|e| e.to_string())?.command {
+            Command::Ingress(flags) => Ingress::new(*flags).map_err(|e| e.to_string()),
+            _ => unreachable!("the command is ingress"),
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_ingress_nginx() {
+        let config = ingress(&[]).unwrap();
+        assert_eq!((config.http_port, config.https_port, config.admin.port()), (80, 443, 10254));
+        assert_eq!(config.rules.ingress_class, "nginx");
+        assert_eq!(config.rules.controller_class, "k8s.io/ingress-nginx");
+        assert_eq!(config.rules.annotations_prefix, "nginx.ingress.kubernetes.io");
+        assert!(config.workers >= 1 && config.bind.is_empty());
+        assert!(!config.rules.without_class && !config.rules.no_catch_all);
+    }
+
+    #[test]
+    fn booleans_are_written_as_go_writes_them() {
+        let on = |args: &[&str]| ingress(args).map(|config| config.rules.without_class);
+        assert_eq!(on(&["--watch-ingress-without-class"]), Ok(true));
+        assert_eq!(on(&["--watch-ingress-without-class=true"]), Ok(true));
+        assert_eq!(on(&["--watch-ingress-without-class=T"]), Ok(true));
+        assert_eq!(on(&["--watch-ingress-without-class=false"]), Ok(false));
+        assert_eq!(on(&["--watch-ingress-without-class=0"]), Ok(false));
+        assert!(on(&["--watch-ingress-without-class=maybe"]).unwrap_err().contains("true or false"));
+    }
+
+    #[test]
+    fn lists_take_commas_and_repeats() {
+        let config = ingress(&["--bind-address=127.0.0.1,::1", "--bind-address", "10.0.0.1"]).unwrap();
+        assert_eq!(config.bind.len(), 3);
+        let config = ingress(&["--set", "hsts=false", "--set=log-format-upstream=a=b"]).unwrap();
+        let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
+        assert_eq!(config.rules.set, [pair("hsts", "false"), pair("log-format-upstream", "a=b")]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_the_remedy() {
+        let table: &[(&[&str], &str)] = &[
+            (&["--configmap", "controller"], "NAMESPACE/NAME"),
+            (&["--default-ssl-certificate", "a/b/c"], "NAMESPACE/NAME"),
+            (&["--set", "hsts"], "KEY=VALUE"),
+            (&["--http-port", "70000"], "70000"),
+            (&["--workers", "0"], "0"),
+            (&["--http-port", "8443", "--https-port", "8443"], "give one of them another port"),
+            (&["--bind-address", "localhost"], "IP address"),
+            (&["--log-level", "loud"], "possible values"),
+        ];
+        for (args, expected) in table {
+            let error = ingress(args).unwrap_err();
+            assert!(error.contains(expected), "{args:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_port_of_zero_may_be_given_more_than_once() {
+        assert!(ingress(&["--http-port=0", "--https-port=0", "--healthz-port=0"]).is_ok());
+    }
+
+    #[test]
+    fn without_a_directory_the_message_names_the_flag() {
+        let error = Flags::try_parse_from(["slipway", "ingress"]).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("--manifests <DIR>"), "{error}");
+    }
+}

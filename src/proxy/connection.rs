@@ -1,0 +1,304 @@
+//! One client connection: which protocol it speaks, when it is idle, how it ends.
+//!
+//! A connection that waits for its next request for a while is parked: hyper's buffers are dropped and a small task
+//! holds nothing but the socket, until bytes arrive.
+
+mod io;
+mod park;
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::timer::{self, Elapsed, Timer};
+use super::tunnel::Tunnel;
+use super::worker::{self, Worker};
+use io::ClientIo;
+
+/// How often the deadlines of a connection are looked at.
+const CHECK: Duration = Duration::from_secs(1);
+/// A client that takes nothing of an answer for so long is cut off (nginx's `send_timeout`).
+const SEND_TIMEOUT_MILLIS: u64 = 60_000;
+/// The longest head of a request, in bytes (ingress-nginx: one buffer of 1k and four of 8k).
+const HEAD_LIMIT: u32 = 40 << 10;
+const NEVER: u64 = u64::MAX;
+
+/// What the connections of one listener have in common.
+#[derive(Debug)]
+pub(super) struct Listener {
+    /// TLS is spoken.
+    pub(super) secure: bool,
+    /// X-Forwarded-Port.
+    pub(super) port: String,
+}
+
+/// The client's side of a connection, and where it stands.
+///
+/// The numbers are only used by the worker of the connection; they are atomics because futures must be `Send`.
+pub(super) struct Client {
+    /// The other end.
+    pub(super) peer: SocketAddr,
+    /// Its address as text.
+    pub(super) address: String,
+    /// Where it came in.
+    pub(super) listener: Arc<Listener>,
+    /// What was agreed on, with TLS.
+    pub(super) tls: Option<TlsFacts>,
+    in_flight: AtomicU32,
+    requests: AtomicU32,
+    /// When something last happened, on the worker's clock.
+    active: AtomicU64,
+    /// Since when the head of a request is being read; [`NEVER`] when none is.
+    head_since: AtomicU64,
+    /// Since when the client takes nothing; [`NEVER`] while it does.
+    blocked_since: AtomicU64,
+    tunnel: Mutex<Option<Tunnel>>,
+}
+
+/// What a TLS handshake agreed on, in the log's words.
+#[derive(Debug)]
+pub(super) struct TlsFacts {
+    /// `TLSv1.3`.
+    pub(super) version: String,
+    /// The cipher suite.
+    pub(super) cipher: String,
+    /// The server name the client asked for.
+    pub(super) server_name: String,
+}
+
+/// Runs hyper's tasks on the worker they come from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spawn;
+
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Spawn {
+    fn execute(&self, future: F) {
+        tokio::spawn(future);
+    }
+}
+
+/// How the HTTP/1 part of a connection ended.
+enum End {
+    Closed,
+    Idle,
+    Tunnel(Tunnel),
+}
+
+impl Client {
+    fn new(peer: SocketAddr, listener: Arc<Listener>, tls: Option<TlsFacts>) -> Self {
+        Self {
+            peer,
+            address: peer.ip().to_canonical().to_string(),
+            listener,
+            tls,
+            in_flight: AtomicU32::new(0),
+            requests: AtomicU32::new(0),
+            active: AtomicU64::new(timer::now_millis()),
+            head_since: AtomicU64::new(NEVER),
+            blocked_since: AtomicU64::new(NEVER),
+            tunnel: Mutex::default(),
+        }
+    }
+
+    /// A request's head is complete.
+    pub(super) fn request_started(&self) {
+        self.head_since.store(NEVER, Ordering::Relaxed);
+        self.in_flight.store(self.in_flight.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.requests.store(self.requests.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// How many requests have come on this connection.
+    pub(super) fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// A request ended, one way or another.
+    pub(super) fn request_ended(&self) {
+        self.in_flight.store(self.in_flight.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+        self.active.store(timer::now_millis(), Ordering::Relaxed);
+    }
+
+    /// Leaves the endpoint's side of an upgrade for when the 101 is written.
+    pub(super) fn leave_tunnel(&self, tunnel: Tunnel) {
+        *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
+    }
+
+    fn take_tunnel(&self) -> Option<Tunnel> {
+        self.tunnel.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What the clock says about this connection.
+    fn due(&self) -> Due {
+        let now = timer::now_millis();
+        let load = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        let passed = |since: u64| if since == NEVER { 0 } else { now.saturating_sub(since) };
+        let (keep_alive, header) = worker::with(|worker| {
+            let view = worker.view();
+            (view.settings().keep_alive, view.settings().client_header_timeout)
+        });
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        if passed(load(&self.blocked_since)) >= SEND_TIMEOUT_MILLIS {
+            Due::Cut
+        } else if self.in_flight.load(Ordering::Relaxed) > 0 {
+            Due::Nothing
+        } else if load(&self.head_since) != NEVER {
+            if passed(load(&self.head_since)) >= millis(header) { Due::Cut } else { Due::Nothing }
+        } else {
+            let idle = passed(load(&self.active));
+            if idle >= millis(keep_alive) {
+                Due::Close
+            } else if idle >= millis(CHECK) && load(&self.blocked_since) == NEVER {
+                Due::Park
+            } else {
+                Due::Nothing
+            }
+        }
+    }
+}
+
+/// What is to be done with a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    Park,
+    Close,
+    Cut,
+}
+
+/// Takes over an accepted socket. Runs as a task of its own.
+pub(super) async fn run(tcp: TcpStream, peer: SocketAddr, listener: Arc<Listener>) {
+    let _open = Open::new();
+    worker::with(|worker| worker.counts.borrow_mut().accepted += 1);
+    if listener.secure {
+        let Some((tls, facts, http2)) = io::handshake(tcp).await else { return };
+        let client = Arc::new(Client::new(peer, listener, Some(facts)));
+        let io = ClientIo::tls(tls, client.clone());
+        if http2 { serve_http2(io, &client).await } else { park::wait(io, client) }
+    } else {
+        let client = Arc::new(Client::new(peer, listener, None));
+        park::wait(ClientIo::plain(tcp, client.clone()), client);
+    }
+}
+
+/// Serves what comes until the connection ends or falls idle again.
+async fn serve(mut io: ClientIo, client: Arc<Client>) {
+    if client.requests.load(Ordering::Relaxed) == 0 && client.tls.is_none() {
+        match io::sniff(&mut io).await {
+            Some(io::Protocol::Http2) => return serve_http2(io, &client).await,
+            Some(io::Protocol::Http1) => {}
+            None => return,
+        }
+    }
+    let (end, io, early) = serve_http1(io, &client).await;
+    match end {
+        End::Closed => {}
+        End::Idle => park::wait(io.with_prefix(early), client),
+        End::Tunnel(tunnel) => tunnel.run(io, early).await,
+    }
+}
+
+async fn serve_http1(io: ClientIo, client: &Arc<Client>) -> (End, ClientIo, bytes::Bytes) {
+    let keep_alive = worker::with(|worker| !worker.view().settings().keep_alive.is_zero());
+    let service = service_fn(|request| super::serve(client.clone(), request));
+    let mut builder = http1::Builder::new();
+    builder.keep_alive(keep_alive).header_read_timeout(None).max_buf_size(HEAD_LIMIT as usize);
+    let mut connection = builder.serve_connection(TokioIo::new(io), service);
+    let timer = Timer::new();
+    timer.arm(CHECK);
+    let mut ending = false;
+    let end = std::future::poll_fn(|cx| {
+        if !ending && worker::with(Worker::is_draining) {
+            ending = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        loop {
+            if let Poll::Ready(served) = Pin::new(&mut connection).poll(cx) {
+                note_end(served.err().as_ref());
+                return Poll::Ready(client.take_tunnel().map_or(End::Closed, End::Tunnel));
+            }
+            if timer.poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            timer.arm(CHECK);
+            match client.due() {
+                Due::Nothing => {}
+                Due::Park => return Poll::Ready(End::Idle),
+                Due::Close => Pin::new(&mut connection).graceful_shutdown(),
+                Due::Cut => return Poll::Ready(End::Closed),
+            }
+        }
+    })
+    .await;
+    let parts = connection.into_parts();
+    (end, parts.io.into_inner(), parts.read_buf)
+}
+
+async fn serve_http2(io: ClientIo, client: &Arc<Client>) {
+    let streams = worker::with(|worker| worker.view().settings().http2_max_concurrent_streams);
+    let owned = client.clone();
+    let service = service_fn(move |request| super::serve(owned.clone(), request));
+    let mut builder = http2::Builder::new(Spawn);
+    builder.max_concurrent_streams(streams).enable_connect_protocol().max_header_list_size(HEAD_LIMIT);
+    let mut connection = builder.serve_connection(TokioIo::new(io), service);
+    let timer = Timer::new();
+    timer.arm(CHECK);
+    let mut ending = false;
+    std::future::poll_fn(|cx| {
+        loop {
+            if !ending && worker::with(Worker::is_draining) {
+                ending = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            if let Poll::Ready(served) = Pin::new(&mut connection).poll(cx) {
+                note_end(served.err().as_ref());
+                return Poll::Ready(());
+            }
+            if timer.poll(cx).map(|Elapsed| timer.arm(CHECK)).is_pending() {
+                return Poll::Pending;
+            }
+            match client.due() {
+                Due::Close if !ending => {
+                    ending = true;
+                    Pin::new(&mut connection).graceful_shutdown();
+                }
+                Due::Cut => return Poll::Ready(()),
+                _ => {}
+            }
+        }
+    })
+    .await;
+}
+
+/// Counts heads that hyper refused; it has answered them with 400, 414 or 431.
+fn note_end(error: Option<&hyper::Error>) {
+    if let Some(error) = error {
+        if error.is_parse() {
+            worker::with(|worker| worker.counts.borrow_mut().bad_heads += 1);
+        }
+        tracing::debug!("a client connection ended: {error}");
+    }
+}
+
+/// Counts an open connection for as long as it lives.
+struct Open;
+
+impl Open {
+    fn new() -> Self {
+        worker::with(Worker::opened);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        worker::try_with(Worker::closed);
+    }
+}

@@ -1,0 +1,231 @@
+//! The byte stream of a client: in the clear or over TLS, with what was read ahead, watched for idleness.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::{Client, NEVER, TlsFacts};
+use crate::proxy::timer::{self, Timer};
+use crate::proxy::worker;
+
+/// How every HTTP/2 connection begins (RFC 9113 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Buffers that are smaller than this together are written as one.
+const GATHER: usize = 4 << 10;
+
+/// What a connection in the clear speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// A client's byte stream.
+pub(super) struct ClientIo {
+    transport: Transport,
+    /// Read ahead; comes before what the transport has.
+    prefix: Bytes,
+    client: Arc<Client>,
+}
+
+enum Transport {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Speaks TLS. `None` when it failed, which is counted; else the stream, what was agreed on, and whether HTTP/2 was.
+pub(super) async fn handshake(tcp: TcpStream) -> Option<(Box<TlsStream<TcpStream>>, TlsFacts, bool)> {
+    let (acceptor, limit) = worker::with(|worker| {
+        let view = worker.view();
+        (view.tls.clone(), view.settings().client_header_timeout)
+    });
+    let shaken = Timer::new().within(limit, acceptor.accept(tcp)).await;
+    let Ok(Ok(stream)) = shaken else {
+        if let Ok(Err(error)) = shaken {
+            tracing::debug!("a TLS handshake failed: {error}");
+        }
+        worker::with(|worker| worker.counts.borrow_mut().tls_handshake_failures += 1);
+        return None;
+    };
+    let (_, session) = stream.get_ref();
+    let facts = TlsFacts {
+        version: match session.protocol_version().and_then(|version| version.as_str()) {
+            Some("TLSv1_2") => "TLSv1.2".into(),
+            Some("TLSv1_3") => "TLSv1.3".into(),
+            other => other.unwrap_or_default().to_owned(),
+        },
+        cipher: session
+            .negotiated_cipher_suite()
+            .and_then(|suite| suite.suite().as_str())
+            .unwrap_or_default()
+            .replace("TLS13_", "TLS_"),
+        server_name: session.server_name().unwrap_or_default().to_owned(),
+    };
+    let http2 = session.alpn_protocol() == Some(b"h2");
+    Some((Box::new(stream), facts, http2))
+}
+
+/// Reads until it is clear what the client speaks. What was read is read again. `None` when the client left.
+pub(super) async fn sniff(io: &mut ClientIo) -> Option<Protocol> {
+    let mut read = BytesMut::with_capacity(2 << 10);
+    let protocol = loop {
+        let known = read.len().min(PREFACE.len());
+        if !read.is_empty() && read[..known] != PREFACE[..known] {
+            break Protocol::Http1;
+        }
+        if known == PREFACE.len() {
+            break Protocol::Http2;
+        }
+        let limit = worker::with(|worker| worker.view().settings().client_header_timeout);
+        match Timer::new().within(limit, io.read_buf(&mut read)).await {
+            Ok(Ok(count)) if count > 0 => {}
+            _ => return None,
+        }
+    };
+    io.prefix = read.freeze();
+    Some(protocol)
+}
+
+impl ClientIo {
+    pub(super) fn plain(stream: TcpStream, client: Arc<Client>) -> Self {
+        Self { transport: Transport::Plain(stream), prefix: Bytes::new(), client }
+    }
+
+    pub(super) fn tls(stream: Box<TlsStream<TcpStream>>, client: Arc<Client>) -> Self {
+        Self { transport: Transport::Tls(stream), prefix: Bytes::new(), client }
+    }
+
+    pub(super) fn with_prefix(mut self, prefix: Bytes) -> Self {
+        self.prefix = prefix;
+        self
+    }
+
+    /// Ready when there is something to read, be it the end.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.prefix.is_empty() {
+            return Poll::Ready(());
+        }
+        let tcp = match &self.transport {
+            Transport::Plain(stream) => stream,
+            Transport::Tls(stream) => stream.get_ref().0,
+        };
+        tcp.poll_read_ready(cx).map(drop)
+    }
+
+    fn poll_write_gathered(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let total: usize = bufs.iter().map(|buf| buf.len()).sum();
+        match &mut self.transport {
+            Transport::Plain(stream) if bufs.len() > 1 && total <= GATHER => {
+                // One write of a copy is cheaper than one write of many pieces.
+                let mut copy = [0; GATHER];
+                let mut at = 0;
+                for buf in bufs {
+                    copy[at..at + buf.len()].copy_from_slice(buf);
+                    at += buf.len();
+                }
+                Pin::new(stream).poll_write(cx, &copy[..total])
+            }
+            Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    /// Remembers since when the client takes nothing.
+    fn note_write<T>(&self, polled: Poll<T>) -> Poll<T> {
+        let blocked = &self.client.blocked_since;
+        let was = blocked.load(Ordering::Relaxed);
+        if polled.is_ready() {
+            if was != NEVER {
+                blocked.store(NEVER, Ordering::Relaxed);
+            }
+        } else if was == NEVER {
+            blocked.store(timer::now_millis(), Ordering::Relaxed);
+        }
+        polled
+    }
+
+    /// Remembers when bytes came, and that a head may have begun.
+    fn note_read(&self) {
+        let now = timer::now_millis();
+        self.client.active.store(now, Ordering::Relaxed);
+        if self.client.in_flight.load(Ordering::Relaxed) == 0
+            && self.client.head_since.load(Ordering::Relaxed) == NEVER
+        {
+            self.client.head_since.store(now, Ordering::Relaxed);
+        }
+    }
+}
+
+impl AsyncRead for ClientIo {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.prefix.is_empty() {
+            let count = this.prefix.len().min(buf.remaining());
+            buf.put_slice(&this.prefix[..count]);
+            this.prefix.advance(count);
+            if this.prefix.is_empty() {
+                this.prefix = Bytes::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        ready!(match &mut this.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        })?;
+        if buf.filled().len() > before {
+            this.note_read();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ClientIo {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = match &mut this.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Transport::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        };
+        this.note_write(polled)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = this.poll_write_gathered(cx, bufs);
+        this.note_write(polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let Transport::Tls(stream) = &mut this.transport else { return Poll::Ready(Ok(())) };
+        let polled = Pin::new(stream).poll_flush(cx);
+        this.note_write(polled)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Which header fields go to a backend and which come back: hop-by-hop (RFC 9110 7.6.1), forwarded, host.
+//!
+//! What ingress-nginx sets by default is set here under the same names.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// Takes the header fields of a request to a backend, in order.
+pub(super) trait Sink {
+    /// Adds one field.
+    fn put(&mut self, name: &HeaderName, value: &[u8]);
+}
+
+/// The bytes of an HTTP/1 head.
+impl Sink for Vec<u8> {
+    fn put(&mut self, name: &HeaderName, value: &[u8]) {
+        self.extend_from_slice(name.as_str().as_bytes());
+        self.extend_from_slice(b": ");
+        self.extend_from_slice(value);
+        self.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The fields of an HTTP/2 request. A value that HTTP forbids is left out; values that came in are never so.
+impl Sink for HeaderMap {
+    fn put(&mut self, name: &HeaderName, value: &[u8]) {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            self.append(name.clone(), value);
+        }
+    }
+}
+
+/// What is told to the backend about the client and its request.
+#[derive(Debug)]
+pub(super) struct Forwarded<'a> {
+    /// The client's address.
+    pub(super) remote: &'a str,
+    /// X-Forwarded-For: the client's address, or the whole chain.
+    pub(super) chain: &'a str,
+    /// The host the client asked for, as received.
+    pub(super) host: &'a str,
+    /// X-Forwarded-Port.
+    pub(super) port: &'a str,
+    /// `http` or `https`.
+    pub(super) scheme: &'a str,
+    /// X-Request-ID.
+    pub(super) request_id: &'a str,
+    /// X-Original-URI, where asked for.
+    pub(super) original_uri: Option<&'a str>,
+    /// X-Forwarded-Prefix, where asked for.
+    pub(super) prefix: Option<&'a str>,
+}
+
+macro_rules! names {
+    ($($constant:ident = $name:literal;)*) => {
+        $(static $constant: HeaderName = HeaderName::from_static($name);)*
+    };
+}
+
+names! {
+    X_FORWARDED_FOR = "x-forwarded-for";
+    X_FORWARDED_HOST = "x-forwarded-host";
+    X_FORWARDED_PORT = "x-forwarded-port";
+    X_FORWARDED_PROTO = "x-forwarded-proto";
+    X_FORWARDED_SCHEME = "x-forwarded-scheme";
+    X_FORWARDED_PREFIX = "x-forwarded-prefix";
+    X_REAL_IP = "x-real-ip";
+    X_REQUEST_ID = "x-request-id";
+    X_SCHEME = "x-scheme";
+    X_ORIGINAL_URI = "x-original-uri";
+    X_ORIGINAL_FORWARDED_FOR = "x-original-forwarded-for";
+    X_ORIGINAL_FORWARDED_HOST = "x-original-forwarded-host";
+}
+
+/// Passes on what the client sent, less hop-by-hop fields and those set here, then the forwarded fields.
+/// `Host` and the framing of the body are the caller's.
+pub(super) fn to_backend(received: &HeaderMap, told: &Forwarded<'_>, sink: &mut impl Sink) {
+    let connection = connection_options(received);
+    for (name, value) in received {
+        if is_own(name) || connection.iter().any(|option| option.eq_ignore_ascii_case(name.as_str())) {
+            continue;
+        }
+        sink.put(name, value.as_bytes());
+    }
+    sink.put(&X_REQUEST_ID, told.request_id.as_bytes());
+    sink.put(&X_REAL_IP, told.remote.as_bytes());
+    sink.put(&X_FORWARDED_FOR, told.chain.as_bytes());
+    sink.put(&X_FORWARDED_HOST, told.host.as_bytes());
+    sink.put(&X_FORWARDED_PORT, told.port.as_bytes());
+    sink.put(&X_FORWARDED_PROTO, told.scheme.as_bytes());
+    sink.put(&X_FORWARDED_SCHEME, told.scheme.as_bytes());
+    sink.put(&X_SCHEME, told.scheme.as_bytes());
+    if let Some(original) = received.get(&X_FORWARDED_FOR) {
+        sink.put(&X_ORIGINAL_FORWARDED_FOR, original.as_bytes());
+    }
+    if let Some(original) = received.get(&X_FORWARDED_HOST) {
+        sink.put(&X_ORIGINAL_FORWARDED_HOST, original.as_bytes());
+    }
+    if let Some(uri) = told.original_uri {
+        sink.put(&X_ORIGINAL_URI, uri.as_bytes());
+    }
+    if let Some(prefix) = told.prefix {
+        sink.put(&X_FORWARDED_PREFIX, prefix.as_bytes());
+    }
+}
+
+/// Fields of a request that end here: hop-by-hop ones, those that are set anew, and `Proxy` (httpoxy).
+fn is_own(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    match name.as_bytes()[0] {
+        b'x' => matches!(
+            name,
+            "x-forwarded-for"
+                | "x-forwarded-host"
+                | "x-forwarded-port"
+                | "x-forwarded-proto"
+                | "x-forwarded-scheme"
+                | "x-forwarded-prefix"
+                | "x-real-ip"
+                | "x-request-id"
+                | "x-scheme"
+                | "x-original-uri"
+                | "x-original-forwarded-for"
+                | "x-original-forwarded-host"
+        ),
+        b'c' => matches!(name, "connection" | "content-length"),
+        b'e' => name == "expect",
+        b'h' => matches!(name, "host" | "http2-settings"),
+        b'k' => name == "keep-alive",
+        b'p' => matches!(name, "proxy" | "proxy-connection"),
+        b't' => matches!(name, "te" | "transfer-encoding"),
+        b'u' => name == "upgrade",
+        _ => false,
+    }
+}
+
+/// Whether a field of a backend's answer ends here. `upgrade` and `connection` pass with a 101 only.
+pub(super) fn ends_here(name: &HeaderName, switching: bool) -> bool {
+    match name.as_str() {
+        "connection" | "upgrade" => !switching,
+        "keep-alive" | "proxy-connection" | "transfer-encoding" | "te" | "server" => true,
+        _ => false,
+    }
+}
+
+/// The names listed in `Connection`, which are hop-by-hop by that.
+pub(super) fn connection_options(headers: &HeaderMap) -> Vec<&str> {
+    if !headers.contains_key(header::CONNECTION) {
+        return Vec::new();
+    }
+    let values = headers.get_all(header::CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|option| !option.is_empty()).collect()
+}
+
+/// The protocol the client wants to upgrade to: `Upgrade` with `Connection: upgrade` (RFC 9110 7.8).
+pub(super) fn upgrade(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let protocol = headers.get(header::UPGRADE)?;
+    let asked = connection_options(headers).iter().any(|option| option.eq_ignore_ascii_case("upgrade"));
+    asked.then_some(protocol)
+}
+
+/// Whether the client takes trailers (`TE: trailers`), which gRPC servers insist on.
+pub(super) fn takes_trailers(headers: &HeaderMap) -> bool {
+    let Some(te) = headers.get(header::TE).and_then(|value| value.to_str().ok()) else { return false };
+    te.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+}
+
+/// X-Forwarded-For for the backend: the client's address, or (`full`) what came with the address behind it.
+pub(super) fn chain<'a>(
+    received: Option<&HeaderValue>,
+    peer: &'a str,
+    full: bool,
+) -> std::borrow::Cow<'a, str> {
+    match received.and_then(|value| value.to_str().ok()).filter(|_| full) {
+        Some(chain) => format!("{chain}, {peer}").into(),
+        None => peer.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told() -> Forwarded<'static> {
+        Forwarded {
+            remote: "192.0.2.7",
+            chain: "192.0.2.7",
+            host: "foo.example:8080",
+            port: "8080",
+            scheme: "http",
+            request_id: "abc",
+            original_uri: None,
+            prefix: None,
+        }
+    }
+
+    fn sent(received: &[(&'static str, &'static str)], told: &Forwarded<'_>) -> String {
+        let mut headers = HeaderMap::new();
+        for (name, value) in received {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        let mut out = Vec::new();
+        to_backend(&headers, told, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn forwarded_fields_are_set_and_those_of_the_client_replaced() {
+        let out = sent(
+            &[("x-forwarded-for", "6.6.6.6"), ("x-real-ip", "6.6.6.6"), ("x-scheme", "gopher")],
+            &told(),
+        );
+        assert_eq!(
+            out,
+            "x-request-id: abc\r\nx-real-ip: 192.0.2.7\r\nx-forwarded-for: 192.0.2.7\r\n\
+             x-forwarded-host: foo.example:8080\r\nx-forwarded-port: 8080\r\nx-forwarded-proto: http\r\n\
+             x-forwarded-scheme: http\r\nx-scheme: http\r\nx-original-forwarded-for: 6.6.6.6\r\n"
+        );
+    }
+
+    #[test]
+    fn hop_by_hop_fields_and_those_that_connection_names_end_here() {
+        let received = [
+            ("connection", "close, X-Secret"),
+            ("keep-alive", "5"),
+            ("x-secret", "1"),
+            ("proxy", "evil"),
+            ("te", "gzip"),
+            ("upgrade", "h2c"),
+            ("accept", "*/*"),
+        ];
+        let out = sent(&received, &told());
+        assert!(out.starts_with("accept: */*\r\nx-request-id"), "{out}");
+    }
+
+    #[test]
+    fn several_values_of_one_name_stay_apart() {
+        let out = sent(&[("accept", "a"), ("accept", "b")], &told());
+        assert!(out.starts_with("accept: a\r\naccept: b\r\n"), "{out}");
+    }
+
+    #[test]
+    fn prefix_and_original_uri_are_sent_where_asked_for() {
+        let told = Forwarded { prefix: Some("/api"), original_uri: Some("/api/x?y"), ..told() };
+        let out = sent(&[], &told);
+        assert!(out.ends_with("x-original-uri: /api/x?y\r\nx-forwarded-prefix: /api\r\n"), "{out}");
+    }
+
+    #[test]
+    fn an_upgrade_needs_both_fields() {
+        let mut headers = HeaderMap::new();
+        headers.insert("upgrade", HeaderValue::from_static("websocket"));
+        assert!(upgrade(&headers).is_none());
+        headers.insert("connection", HeaderValue::from_static("keep-alive, Upgrade"));
+        assert_eq!(upgrade(&headers).unwrap(), "websocket");
+    }
+
+    #[test]
+    fn the_chain_is_kept_only_when_asked_for() {
+        let received = HeaderValue::from_static("1.1.1.1, 2.2.2.2");
+        assert_eq!(chain(Some(&received), "3.3.3.3", false), "3.3.3.3");
+        assert_eq!(chain(Some(&received), "3.3.3.3", true), "1.1.1.1, 2.2.2.2, 3.3.3.3");
+        assert_eq!(chain(None, "3.3.3.3", true), "3.3.3.3");
+    }
+}

@@ -1,0 +1,388 @@
+//! Sends a request to an endpoint of its backend, and to another one when that is safe.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, StatusCode, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::asked::{self, Asked};
+use super::body::{Content, Http2};
+use super::error::{Error, Fault, Retry};
+use super::headers::{self, Forwarded, Sink};
+use super::record::{Trace, Upstream};
+use super::timer::{Elapsed, Timer};
+use super::upstream::http1::{self, Sending, Waits};
+use super::upstream::http2::Outgoing;
+use super::upstream::{self, Connection, Mode, Stream, http2};
+use super::worker::{self, Pick, View};
+use crate::model::policy::HttpVersion;
+use crate::routing::endpoints::BackendId;
+use crate::routing::{Route, Traffic};
+
+/// A request that is to go to a backend.
+pub(super) struct Job<'a> {
+    /// Its head.
+    pub(super) parts: &'a Parts,
+    /// The same, understood.
+    pub(super) asked: &'a Asked<'a>,
+    /// Its route.
+    pub(super) route: &'a Route,
+    /// The tables.
+    pub(super) view: &'a View,
+    /// Where to.
+    pub(super) backend: BackendId,
+    /// The target for the backend, where the route rewrites it.
+    pub(super) rewritten: Option<String>,
+    /// It goes to the default backend, because the route's own has no endpoints.
+    pub(super) fallback: bool,
+    /// X-Request-ID.
+    pub(super) request_id: &'a str,
+    /// The protocol the client wants to upgrade to.
+    pub(super) upgrade: Option<&'a [u8]>,
+    /// `Sec-WebSocket-Key` for a tunnel that was asked for over HTTP/2.
+    pub(super) websocket_key: Option<&'a str>,
+}
+
+/// What came back.
+pub(super) enum Outcome {
+    /// An answer.
+    Answer(StatusCode, HeaderMap, Content),
+    /// The endpoint switched protocols: its stream, and what it sent already.
+    Switched(HeaderMap, Stream, Bytes),
+}
+
+/// The body of a request, as far as it can still be sent.
+enum Payload {
+    None,
+    Http1(Sending),
+    Http2(Incoming),
+    /// A try has taken some of it.
+    Gone,
+}
+
+impl Payload {
+    fn new(body: Incoming, mode: Mode, limit: u64) -> Self {
+        if body.is_end_stream() {
+            Self::None
+        } else if mode.is_http2() {
+            Self::Http2(body)
+        } else {
+            Self::Http1(Sending::new(body, limit))
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::None | Self::Http2(_) => true,
+            Self::Http1(sending) => sending.untouched(),
+            Self::Gone => false,
+        }
+    }
+}
+
+/// One try at one endpoint.
+struct Attempt<'a> {
+    job: &'a Job<'a>,
+    pick: Pick,
+    mode: Mode,
+    /// Not over an idle connection.
+    fresh: bool,
+}
+
+/// Why a try failed. `stale`: over a connection that had been idle, which says nothing about the endpoint.
+struct Failure {
+    error: Error,
+    stale: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, stale: false }
+    }
+}
+
+/// Sends a request until an endpoint answers, no try is left, or another one would not be safe.
+pub(super) async fn send(
+    job: &Job<'_>,
+    secure: bool,
+    body: Incoming,
+    trace: &mut Trace,
+) -> Result<Outcome, Error> {
+    let traffic = &*job.route.traffic;
+    let mode = Mode::of(traffic.protocol, secure);
+    let mut payload = Payload::new(body, mode, traffic.body_limit);
+    let (began, mut tried, mut fresh) = (Instant::now(), Vec::new(), false);
+    let mut last = Error::NoEndpoints;
+    while let Some(pick) = worker::with(|worker| worker.pick(job.view, job.backend, mode, &tried)) {
+        let target = pick.target.clone();
+        trace.upstream = Some(Upstream::new(target.clone()));
+        let result = Attempt { job, pick, mode, fresh }.run(&mut payload, trace).await;
+        let repeatable = payload.is_whole() && is_repeatable(job);
+        let elsewhere = tries_left(traffic, tried.len() + 1, began) && others(job, tried.len() + 1);
+        match result {
+            Ok(outcome) => {
+                let again = traffic.retry.when.status(outcome.status().as_u16());
+                if !(again && repeatable && elsewhere) {
+                    return Ok(outcome);
+                }
+            }
+            Err(Failure { error, stale }) => {
+                note(&error, job, trace);
+                let safe = repeatable || (payload.is_whole() && error.unseen());
+                if stale && safe && !fresh {
+                    fresh = true; // not a try of its own
+                    continue;
+                }
+                if !(safe && elsewhere && covers(traffic, &error)) {
+                    return Err(error);
+                }
+                last = error;
+            }
+        }
+        worker::with(|worker| worker.counts.borrow_mut().retries += 1);
+        tried.push(target);
+    }
+    Err(last)
+}
+
+fn tries_left(traffic: &Traffic, made: usize, began: Instant) -> bool {
+    let retry = &traffic.retry;
+    let tries = retry.tries == 0 || made < retry.tries as usize;
+    tries && (retry.timeout == Duration::ZERO || began.elapsed() < retry.timeout)
+}
+
+/// Whether the backend has an endpoint that was not tried.
+fn others(job: &Job<'_>, made: usize) -> bool {
+    job.view.tables.endpoints.find(job.backend).is_some_and(|backend| backend.targets.len() > made)
+}
+
+/// Whether sending the request twice does no harm, or the operator said so.
+fn is_repeatable(job: &Job<'_>) -> bool {
+    let method = &job.parts.method;
+    let once = *method == Method::POST || *method == Method::PATCH || method.as_str() == "LOCK";
+    !once || job.route.traffic.retry.when.non_idempotent
+}
+
+fn covers(traffic: &Traffic, error: &Error) -> bool {
+    let when = &traffic.retry.when;
+    match error.retry() {
+        Retry::Error => when.error,
+        Retry::Timeout => when.timeout,
+        Retry::InvalidHeader => when.invalid_header,
+        Retry::Never => false,
+    }
+}
+
+fn note(error: &Error, job: &Job<'_>, trace: &Trace) {
+    if error.fault() == Fault::Upstream {
+        worker::with(|worker| worker.counts.borrow_mut().upstream_failures += 1);
+        let target =
+            trace.upstream.as_ref().map(|up| super::log::Shown(&up.target).to_string()).unwrap_or_default();
+        tracing::debug!(upstream = %job.route.origin.upstream, target, "{error}");
+    }
+}
+
+impl Outcome {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Answer(status, ..) => *status,
+            Self::Switched(..) => StatusCode::SWITCHING_PROTOCOLS,
+        }
+    }
+}
+
+impl Attempt<'_> {
+    async fn run(&self, payload: &mut Payload, trace: &mut Trace) -> Result<Outcome, Failure> {
+        let began = Instant::now();
+        let result = if self.mode.is_http2() {
+            self.run_http2(payload).await.map_err(Failure::from)
+        } else {
+            self.run_http1(payload).await
+        };
+        if let Some(upstream) = &mut trace.upstream {
+            upstream.time = began.elapsed();
+            upstream.status = result.as_ref().map_or(0, |outcome| outcome.status().as_u16());
+        }
+        result
+    }
+
+    async fn run_http1(&self, payload: &mut Payload) -> Result<Outcome, Failure> {
+        let traffic = &*self.job.route.traffic;
+        let old = traffic.http_version == HttpVersion::Http10;
+        if old && matches!(payload, Payload::Http1(sending) if sending.is_chunked()) {
+            return Err(Error::LengthRequired.into());
+        }
+        let mut link = self.link().await?;
+        let sending = match std::mem::replace(payload, Payload::Gone) {
+            Payload::Http1(sending) => Some(sending),
+            other => {
+                *payload = other;
+                None
+            }
+        };
+        self.write_head(link.head(), sending.as_ref(), old);
+        let waits = Waits {
+            send: traffic.send_timeout,
+            read: traffic.read_timeout,
+            client: self.job.view.settings().client_body_timeout,
+        };
+        let bodiless = self.job.parts.method == Method::HEAD;
+        match http1::exchange(link, sending, waits, bodiless, self.pick.slot).await {
+            Ok((head, receiving)) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                let switched = receiving.into_stream().filter(|_| self.job.upgrade.is_some());
+                let (stream, early) =
+                    switched.ok_or(Error::InvalidHead("it switched protocols without being asked to"))?;
+                Ok(Outcome::Switched(head.headers, stream, early))
+            }
+            Ok((head, mut receiving)) => {
+                let whole = receiving.take_whole();
+                let content = whole.map_or_else(|| Content::Http1(Box::new(receiving)), Content::Whole);
+                Ok(Outcome::Answer(head.status, head.headers, content))
+            }
+            Err(failed) => {
+                if let Some(mut sending) = failed.sending {
+                    sending.rewind();
+                    *payload = Payload::Http1(sending);
+                }
+                let closed = matches!(failed.error, Error::Closed(_) | Error::Send(_));
+                Err(Failure { error: failed.error, stale: failed.reused && closed })
+            }
+        }
+    }
+
+    async fn link(&self) -> Result<Connection, Error> {
+        let idle = if self.fresh { None } else { worker::with(|worker| worker.take_idle(self.pick.slot)) };
+        match idle {
+            Some(link) => Ok(link),
+            None => self.connect().await.map(Connection::new),
+        }
+    }
+
+    async fn connect(&self) -> Result<Stream, Error> {
+        worker::with(|worker| worker.counts.borrow_mut().upstream_connects += 1);
+        let limit = self.job.route.traffic.connect_timeout;
+        match Timer::new().within(limit, upstream::connect(&self.pick.target, self.mode)).await {
+            Ok(connected) => connected.map_err(Error::Connect),
+            Err(Elapsed) => Err(Error::ConnectTimeout),
+        }
+    }
+
+    fn write_head(&self, out: &mut Vec<u8>, sending: Option<&Sending>, old: bool) {
+        let job = self.job;
+        out.extend_from_slice(job.parts.method.as_str().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(self.job.uri().as_bytes());
+        out.extend_from_slice(if old { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
+        out.put(&header::HOST, job.host().as_bytes());
+        job.forward(out);
+        match sending.map(Sending::length) {
+            Some(Some(length)) => out.put(&header::CONTENT_LENGTH, length.to_string().as_bytes()),
+            Some(None) => out.put(&header::TRANSFER_ENCODING, b"chunked"),
+            None if job.parts.headers.contains_key(header::CONTENT_LENGTH) => {
+                out.put(&header::CONTENT_LENGTH, b"0");
+            }
+            None => {}
+        }
+        if let Some(protocol) = job.upgrade {
+            out.put(&header::CONNECTION, b"upgrade");
+            out.put(&header::UPGRADE, protocol);
+            if let Some(key) = job.websocket_key {
+                out.put(&header::SEC_WEBSOCKET_KEY, key.as_bytes());
+            }
+        } else if old {
+            out.put(&header::CONNECTION, b"close");
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    async fn run_http2(&self, payload: &mut Payload) -> Result<Outcome, Error> {
+        let traffic = &*self.job.route.traffic;
+        let mut sender = self.http2_sender().await?;
+        let body = match std::mem::replace(payload, Payload::Gone) {
+            Payload::Http2(body) => Outgoing::new(body, traffic.body_limit),
+            other => {
+                *payload = other;
+                Outgoing::default()
+            }
+        };
+        let scheme = if self.mode == Mode::Http2Tls { "https" } else { "http" };
+        let uri =
+            http::Uri::builder().scheme(scheme).authority(self.job.host()).path_and_query(self.job.uri());
+        let mut request = Request::new(body);
+        *request.method_mut() = self.job.parts.method.clone();
+        *request.uri_mut() = uri.build().map_err(|_| Error::InvalidHead("the request's target is broken"))?;
+        *request.version_mut() = Version::HTTP_2;
+        self.job.forward(request.headers_mut());
+        if headers::takes_trailers(&self.job.parts.headers) {
+            request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+        let answered = Timer::new().within(traffic.read_timeout, http2::exchange(&mut sender, request)).await;
+        let (mut head, body) = answered.map_err(|Elapsed| Error::ReadTimeout)??.into_parts();
+        head.headers.remove(header::SERVER);
+        let content = Content::Http2(Box::new(Http2::new(body, traffic.read_timeout)));
+        Ok(Outcome::Answer(head.status, head.headers, content))
+    }
+
+    async fn http2_sender(&self) -> Result<http2::Sender, Error> {
+        if let Some(sender) = worker::with(|worker| worker.http2(self.pick.slot)) {
+            return Ok(sender);
+        }
+        let sender = http2::open(self.connect().await?).await.map_err(Error::Connect)?;
+        worker::with(|worker| worker.put_http2(self.pick.slot, &sender));
+        Ok(sender)
+    }
+}
+
+impl Job<'_> {
+    /// The target for the backend: as received, unless a rewrite says otherwise.
+    fn uri(&self) -> &str {
+        self.rewritten.as_deref().unwrap_or(self.asked.uri)
+    }
+
+    /// The Host for the backend.
+    fn host(&self) -> &str {
+        self.route.traffic.upstream_vhost.as_deref().unwrap_or(self.asked.authority)
+    }
+
+    /// The header fields for the backend, but for host and framing.
+    fn forward(&self, sink: &mut impl Sink) {
+        let settings = self.view.settings();
+        let told = Forwarded {
+            remote: &self.asked.address,
+            chain: &asked::forwarded_for(self.asked, self.parts, settings),
+            host: self.asked.authority,
+            port: self.asked.port,
+            scheme: self.asked.scheme,
+            request_id: self.request_id,
+            original_uri: settings.proxy_add_original_uri_header.then_some(self.asked.uri),
+            prefix: self.route.traffic.forwarded_prefix.as_deref().filter(|_| self.rewritten.is_some()),
+        };
+        headers::to_backend(&self.parts.headers, &told, sink);
+        if self.fallback {
+            self.explain_fallback(sink);
+        }
+    }
+
+    /// What a default backend is told, by the names ingress-nginx uses.
+    fn explain_fallback(&self, sink: &mut impl Sink) {
+        let origin = &self.route.origin;
+        let mut put =
+            |name: &'static str, value: &str| sink.put(&HeaderName::from_static(name), value.as_bytes());
+        put("x-code", "503");
+        put(
+            "x-format",
+            self.parts.headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default(),
+        );
+        put("x-original-uri", self.asked.uri);
+        if let Some(ingress) = &origin.ingress {
+            put("x-namespace", &ingress.namespace);
+            put("x-ingress-name", &ingress.name);
+        }
+        put("x-service-name", &origin.service);
+        put("x-service-port", &origin.port);
+    }
+}

@@ -1,0 +1,79 @@
+//! The objects of one kind: those in force, and those of a list that is not complete yet.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+/// Objects by key. The map in force is copied on the first change after a snapshot took it, never changed under one.
+pub(super) struct Table<K, V> {
+    live: Arc<HashMap<K, Arc<V>>>,
+    staged: Option<HashMap<K, Arc<V>>>,
+    same: fn(&V, &V) -> bool,
+}
+
+impl<K: Clone + Eq + Hash, V> Table<K, V> {
+    /// An empty table; `same` tells whether two objects are equal.
+    pub(super) fn new(same: fn(&V, &V) -> bool) -> Self {
+        Self { live: Arc::default(), staged: None, same }
+    }
+
+    /// The objects in force.
+    pub(super) fn live(&self) -> Arc<HashMap<K, Arc<V>>> {
+        self.live.clone()
+    }
+
+    /// One object in force.
+    pub(super) fn find(&self, key: &K) -> Option<&Arc<V>> {
+        self.live.get(key)
+    }
+
+    /// How many objects are in force.
+    pub(super) fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Whether a list is under way, so that changes do not show yet.
+    pub(super) fn is_staging(&self) -> bool {
+        self.staged.is_some()
+    }
+
+    /// Adds or replaces; true when what is in force changed.
+    pub(super) fn put(&mut self, key: K, value: V) -> bool {
+        let known = self.live.get(&key).filter(|old| (self.same)(old, &value)).cloned();
+        let unchanged = known.is_some();
+        let value = known.unwrap_or_else(|| Arc::new(value));
+        if let Some(staged) = &mut self.staged {
+            staged.insert(key, value);
+            return false;
+        }
+        if !unchanged {
+            Arc::make_mut(&mut self.live).insert(key, value);
+        }
+        !unchanged
+    }
+
+    /// Removes; true when what is in force changed.
+    pub(super) fn remove(&mut self, key: &K) -> bool {
+        if let Some(staged) = &mut self.staged {
+            staged.remove(key);
+            return false;
+        }
+        self.live.contains_key(key) && Arc::make_mut(&mut self.live).remove(key).is_some()
+    }
+
+    /// Starts a list.
+    pub(super) fn begin(&mut self) {
+        self.staged = Some(HashMap::new());
+    }
+
+    /// Puts the list in force; true when that changed anything.
+    pub(super) fn complete(&mut self) -> bool {
+        let Some(staged) = self.staged.take() else { return false };
+        let same = staged.len() == self.live.len()
+            && staged.iter().all(|(key, new)| self.live.get(key).is_some_and(|old| Arc::ptr_eq(old, new)));
+        if !same {
+            self.live = Arc::new(staged);
+        }
+        !same
+    }
+}

@@ -1,0 +1,198 @@
+//! `EndpointSlice` and Endpoints -> model.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::discovery::v1 as discovery;
+
+use super::service::protocol;
+use super::{namespaced, value};
+use crate::model::service::{Endpoint, EndpointPort, EndpointSet};
+use crate::model::{Key, Kind, ObjectRef, Origin, Report, Severity};
+
+/// The label that says which Service a slice belongs to.
+const SERVICE: &str = "kubernetes.io/service-name";
+
+/// Translates an `EndpointSlice`. One bad address or port does not take the others with it.
+pub fn endpoint_slice(
+    object: &discovery::EndpointSlice,
+    origin: Option<&Arc<Origin>>,
+) -> Result<(EndpointSet, Vec<Report>), Report> {
+    let name = namespaced(Kind::EndpointSlice, &object.metadata)?;
+    let Some(service) = object.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE)) else {
+        let message = format!("belongs to no Service: add the label \"{SERVICE}\" with the Service's name");
+        let report = Report::new(&name, Severity::Warning, "ServiceLabelMissing", message);
+        return Err(report.at("metadata.labels", origin));
+    };
+    let mut set = EndpointSet {
+        service: Key::new(name.key.namespace.clone(), service.as_str()),
+        object: name.clone(),
+        ports: Vec::new(),
+        endpoints: Vec::new(),
+    };
+    let mut told = Told { object: &name, origin, reports: Vec::new() };
+    if object.address_type == "FQDN" {
+        let message = "addressType FQDN is ignored: use IPv4 or IPv6 addresses, or a Service of type ExternalName";
+        told.tell(Severity::Note, "AddressTypeIgnored", "addressType", message.to_owned());
+        return Ok((set, told.reports));
+    }
+    for (at, port) in object.ports.iter().flatten().enumerate() {
+        let field = format!("ports[{at}]");
+        set.ports.extend(told.port(&field, port.name.as_deref(), port.port, port.protocol.as_deref()));
+    }
+    for (at, endpoint) in object.endpoints.iter().flatten().enumerate() {
+        let conditions = endpoint.conditions.clone().unwrap_or_default();
+        let ready = conditions.ready.unwrap_or(true);
+        let serving = conditions.serving.unwrap_or(ready);
+        let terminating = conditions.terminating.unwrap_or(false);
+        for (index, text) in endpoint.addresses.iter().enumerate() {
+            let address = told.address(&format!("endpoints[{at}].addresses[{index}]"), text);
+            set.endpoints.extend(address.map(|address| Endpoint { address, ready, serving, terminating }));
+        }
+    }
+    Ok((set, told.reports))
+}
+
+/// Translates an Endpoints object, the old form: one set for each subset.
+pub fn endpoints(
+    object: &core::Endpoints,
+    origin: Option<&Arc<Origin>>,
+) -> Result<(Vec<EndpointSet>, Vec<Report>), Report> {
+    let name = namespaced(Kind::Endpoints, &object.metadata)?;
+    let mut told = Told { object: &name, origin, reports: Vec::new() };
+    let mut sets = Vec::new();
+    for (at, subset) in object.subsets.iter().flatten().enumerate() {
+        let mut set = EndpointSet {
+            service: name.key.clone(),
+            object: name.clone(),
+            ports: Vec::new(),
+            endpoints: Vec::new(),
+        };
+        for (index, port) in subset.ports.iter().flatten().enumerate() {
+            let field = format!("subsets[{at}].ports[{index}]");
+            let number = Some(port.port);
+            set.ports.extend(told.port(&field, port.name.as_deref(), number, port.protocol.as_deref()));
+        }
+        let lists =
+            [("addresses", &subset.addresses, true), ("notReadyAddresses", &subset.not_ready_addresses, false)];
+        for (list, addresses, ready) in lists {
+            for (index, entry) in addresses.iter().flatten().enumerate() {
+                let address = told.address(&format!("subsets[{at}].{list}[{index}]"), &entry.ip);
+                set.endpoints.extend(address.map(|address| Endpoint {
+                    address,
+                    ready,
+                    serving: ready,
+                    terminating: false,
+                }));
+            }
+        }
+        sets.push(set);
+    }
+    Ok((sets, told.reports))
+}
+
+/// Where to tell what is wrong.
+struct Told<'a> {
+    object: &'a ObjectRef,
+    origin: Option<&'a Arc<Origin>>,
+    reports: Vec<Report>,
+}
+
+impl Told<'_> {
+    fn tell(&mut self, severity: Severity, reason: &'static str, field: &str, message: String) {
+        self.reports.push(Report::new(self.object, severity, reason, message).at(field, self.origin));
+    }
+
+    fn address(&mut self, field: &str, text: &str) -> Option<IpAddr> {
+        match value::address(text) {
+            Some((address, false)) => Some(address),
+            Some((address, true)) => {
+                let message = format!("\"{text}\" is read as {address}: write it without leading zeros");
+                self.tell(Severity::Note, "AddressNormalized", field, message);
+                Some(address)
+            }
+            None => {
+                let message = format!("\"{text}\" is not an IP address and is ignored: correct or remove it");
+                self.tell(Severity::Warning, "InvalidAddress", field, message);
+                None
+            }
+        }
+    }
+
+    fn port(
+        &mut self,
+        field: &str,
+        name: Option<&str>,
+        number: Option<i32>,
+        transport: Option<&str>,
+    ) -> Option<EndpointPort> {
+        let Some(port) = number.and_then(|n| u16::try_from(n).ok()).filter(|n| *n != 0) else {
+            let message = "the port is ignored: write \"port\" with a number from 1 to 65535".to_owned();
+            self.tell(Severity::Warning, "InvalidPort", field, message);
+            return None;
+        };
+        let Some(protocol) = protocol(transport) else {
+            let message = "the port is ignored: write TCP, UDP or SCTP as its protocol".to_owned();
+            self.tell(Severity::Warning, "InvalidProtocol", field, message);
+            return None;
+        };
+        Some(EndpointPort { name: name.unwrap_or_default().into(), protocol, port })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slice(json: &str) -> Result<(EndpointSet, Vec<Report>), Report> {
+        endpoint_slice(&serde_json::from_str(json).unwrap(), None)
+    }
+
+    #[test]
+    fn unknown_conditions_count_as_ready() {
+        let (set, reports) = slice(
+            r#"{"metadata": {"name": "s", "labels": {"kubernetes.io/service-name": "web"}}, "addressType": "IPv4",
+                "ports": [{"port": 80}],
+                "endpoints": [{"addresses": ["10.0.0.1"]},
+                              {"addresses": ["10.0.0.2"], "conditions": {"ready": false, "serving": true, "terminating": true}}]}"#,
+        )
+        .unwrap();
+        assert!(reports.is_empty());
+        assert_eq!(set.service.to_string(), "default/web");
+        let conditions: Vec<_> = set.endpoints.iter().map(|e| (e.ready, e.serving, e.terminating)).collect();
+        assert_eq!(conditions, [(true, true, false), (false, true, true)]);
+    }
+
+    #[test]
+    fn one_bad_address_does_not_take_the_others_with_it() {
+        let (set, reports) = slice(
+            r#"{"metadata": {"name": "s", "labels": {"kubernetes.io/service-name": "web"}}, "addressType": "IPv4",
+                "ports": [{"port": 80}, {"port": 99999}],
+                "endpoints": [{"addresses": ["010.0.0.1"]}, {"addresses": ["10.0.0.300"]}, {"addresses": ["::1"]}]}"#,
+        )
+        .unwrap();
+        let addresses: Vec<String> = set.endpoints.iter().map(|e| e.address.to_string()).collect();
+        assert_eq!(addresses, ["10.0.0.1", "::1"]);
+        assert_eq!(set.ports.len(), 1);
+        let fields: Vec<_> = reports.iter().filter_map(|r| r.field.as_deref()).collect();
+        assert_eq!(fields, ["ports[1]", "endpoints[0].addresses[0]", "endpoints[1].addresses[0]"]);
+    }
+
+    #[test]
+    fn a_slice_without_a_service_is_refused() {
+        let report = slice(r#"{"metadata": {"name": "s"}, "addressType": "IPv4", "endpoints": []}"#).unwrap_err();
+        assert_eq!(report.reason, "ServiceLabelMissing");
+    }
+
+    #[test]
+    fn unready_addresses_of_endpoints_are_not_ready() {
+        let object = r#"{"metadata": {"name": "web", "namespace": "n"}, "subsets": [
+            {"addresses": [{"ip": "10.0.0.1"}], "notReadyAddresses": [{"ip": "10.0.0.2"}], "ports": [{"port": 8080, "name": "http"}]}]}"#;
+        let (sets, reports) = endpoints(&serde_json::from_str(object).unwrap(), None).unwrap();
+        assert!(reports.is_empty());
+        assert_eq!(sets[0].service.to_string(), "n/web");
+        let ready: Vec<bool> = sets[0].endpoints.iter().map(|e| e.ready).collect();
+        assert_eq!(ready, [true, false]);
+    }
+}

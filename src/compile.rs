@@ -1,10 +1,30 @@
 //! Snapshot -> routing table, endpoint table, reports.
 
+//!
+//! Four steps, each of which is skipped when what it looks at is the same as before: attach Ingresses to hosts and build
+//! those that changed, choose certificates, resolve backends, gather reports. Pods change all the time and touch only the
+//! third.
+
+mod aliases;
+mod attach;
+mod backends;
+mod candidate;
+mod certificates;
+mod class;
+mod host;
+mod outcomes;
+mod registry;
+mod traffic;
+
+use std::fmt;
 use std::sync::Arc;
 
 use crate::model::certificate::Certificate;
 use crate::model::{Key, Name, ObjectRef, Place, Report, Snapshot};
-use crate::routing::Tables;
+use crate::routing::{RoutingTable, Tables};
+use attach::Attached;
+use backends::{Backends, Former};
+use certificates::Chosen;
 
 /// What the operator chose about compiling.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +81,25 @@ pub struct Compiled {
     pub reports: Arc<Vec<Report>>,
     /// What became of each Ingress and each certificate, sorted.
     pub outcomes: Arc<Vec<Outcome>>,
+    state: Arc<State>,
+}
+
+/// What the next compile reuses.
+struct State {
+    snapshot: Snapshot,
+    options: Options,
+    compiled_at: i64,
+    attached: Arc<Attached>,
+    chosen: Arc<Chosen>,
+    backends: Arc<Backends>,
+    /// Every report but those about backends.
+    base: Arc<Vec<Report>>,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("compiled_at", &self.compiled_at).finish_non_exhaustive()
+    }
 }
 
 /// What became of an object.
@@ -92,12 +131,157 @@ pub enum Verdict {
 }
 
 /// Compiles a snapshot. `now` (seconds since the epoch) decides which certificates are expired. What did not change
-/// since `previous` is shared with it.
+/// since `previous` is shared with it; options that changed make everything new.
 pub fn compile(snapshot: &Snapshot, options: &Options, now: i64, previous: Option<&Compiled>) -> Compiled {
-    let _ = (options, now, previous);
-    Compiled {
-        tables: Arc::new(Tables::empty()),
-        reports: snapshot.reports.clone(),
-        outcomes: Arc::new(Vec::new()),
+    let former = previous.map(|previous| &*previous.state).filter(|former| former.options.same(options));
+    let attached = attach(snapshot, options, former);
+    let chosen = choose(snapshot, &attached, options, now, former);
+    let backends = resolve(snapshot, &attached, options, former);
+    let base = base(snapshot, &attached, &chosen, former);
+    let state = State {
+        snapshot: snapshot.clone(),
+        options: options.clone(),
+        compiled_at: now,
+        attached,
+        chosen,
+        backends,
+        base,
+    };
+    let kept = previous.zip(former);
+    let reports = reports(&state, kept);
+    let outcomes = outcomes(&state, &reports, kept);
+    let tables = tables(&state, kept);
+    Compiled { tables, reports, outcomes, state: Arc::new(state) }
+}
+
+type Kept<'a> = Option<(&'a Compiled, &'a State)>;
+
+fn attach(snapshot: &Snapshot, options: &Options, former: Option<&State>) -> Arc<Attached> {
+    let same = |former: &&State| {
+        Arc::ptr_eq(&former.snapshot.ingresses, &snapshot.ingresses)
+            && Arc::ptr_eq(&former.snapshot.classes, &snapshot.classes)
+            && former.snapshot.settings == snapshot.settings
+    };
+    match former.filter(same) {
+        Some(former) => former.attached.clone(),
+        None => Arc::new(attach::attach(snapshot, options, former)),
     }
 }
+
+fn choose(
+    snapshot: &Snapshot,
+    attached: &Arc<Attached>,
+    options: &Options,
+    now: i64,
+    former: Option<&State>,
+) -> Arc<Chosen> {
+    let same = |former: &&State| {
+        Arc::ptr_eq(&former.attached, attached)
+            && Arc::ptr_eq(&former.snapshot.secrets, &snapshot.secrets)
+            && (former.compiled_at..former.chosen.good_until).contains(&now)
+    };
+    match former.filter(same) {
+        Some(former) => former.chosen.clone(),
+        None => Arc::new(certificates::choose(snapshot, attached, options, now)),
+    }
+}
+
+fn resolve(
+    snapshot: &Snapshot,
+    attached: &Attached,
+    options: &Options,
+    former: Option<&State>,
+) -> Arc<Backends> {
+    let former = former.map(|former| Former {
+        snapshot: &former.snapshot,
+        registry: &former.attached.registry,
+        backends: &former.backends,
+    });
+    backends::resolve(snapshot, &attached.registry, !options.disable_external_name, former.as_ref())
+}
+
+fn base(
+    snapshot: &Snapshot,
+    attached: &Arc<Attached>,
+    chosen: &Arc<Chosen>,
+    former: Option<&State>,
+) -> Arc<Vec<Report>> {
+    let same = |former: &&State| {
+        Arc::ptr_eq(&former.attached, attached)
+            && Arc::ptr_eq(&former.chosen, chosen)
+            && Arc::ptr_eq(&former.snapshot.reports, &snapshot.reports)
+    };
+    match former.filter(same) {
+        Some(former) => former.base.clone(),
+        None => Arc::new(outcomes::reports(snapshot, attached, chosen)),
+    }
+}
+
+fn reports(state: &State, kept: Kept<'_>) -> Arc<Vec<Report>> {
+    let same = |(_, former): &(&Compiled, &State)| {
+        Arc::ptr_eq(&former.base, &state.base)
+            && Arc::ptr_eq(&former.attached, &state.attached)
+            && Arc::ptr_eq(&former.backends.states, &state.backends.states)
+    };
+    if let Some((previous, _)) = kept.filter(same) {
+        return previous.reports.clone();
+    }
+    let of_backends = outcomes::backend_reports(&state.attached, &state.backends, &state.options);
+    if of_backends.is_empty() {
+        return state.base.clone();
+    }
+    Arc::new(outcomes::merge(&state.base, &of_backends))
+}
+
+fn outcomes(state: &State, reports: &Arc<Vec<Report>>, kept: Kept<'_>) -> Arc<Vec<Outcome>> {
+    let same = |(previous, former): &(&Compiled, &State)| {
+        Arc::ptr_eq(&previous.reports, reports)
+            && Arc::ptr_eq(&former.attached, &state.attached)
+            && Arc::ptr_eq(&former.chosen, &state.chosen)
+            && Arc::ptr_eq(&former.snapshot.secrets, &state.snapshot.secrets)
+    };
+    match kept.filter(same) {
+        Some((previous, _)) => previous.outcomes.clone(),
+        None => Arc::new(outcomes::outcomes(&state.snapshot, &state.attached, &state.chosen, reports)),
+    }
+}
+
+fn tables(state: &State, kept: Kept<'_>) -> Arc<Tables> {
+    let same_routes = |(_, former): &(&Compiled, &State)| {
+        Arc::ptr_eq(&former.attached, &state.attached) && Arc::ptr_eq(&former.chosen, &state.chosen)
+    };
+    let routes = match kept.filter(same_routes) {
+        Some((previous, _)) => previous.tables.routes.clone(),
+        None => Arc::new(RoutingTable::new(
+            state.attached.hosts.clone(),
+            state.chosen.certificates.clone(),
+            state.snapshot.settings.clone(),
+        )),
+    };
+    let endpoints = state.backends.table.clone();
+    match kept {
+        Some((previous, _))
+            if Arc::ptr_eq(&previous.tables.routes, &routes)
+                && Arc::ptr_eq(&previous.tables.endpoints, &endpoints) =>
+        {
+            previous.tables.clone()
+        }
+        _ => Arc::new(Tables { routes, endpoints }),
+    }
+}
+
+impl Options {
+    fn same(&self, other: &Self) -> bool {
+        let certificate = |options: &Self| options.fallback_certificate.as_ref().map(Arc::as_ptr);
+        self.class == other.class
+            && self.default_backend == other.default_backend
+            && self.default_certificate == other.default_certificate
+            && certificate(self) == certificate(other)
+            && self.watch_namespace == other.watch_namespace
+            && self.disable_catch_all == other.disable_catch_all
+            && self.disable_external_name == other.disable_external_name
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 pub mod flags;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -67,8 +67,10 @@ pub struct Ingress {
     pub http_port: u16,
     /// Port for HTTPS; 0 lets the kernel choose.
     pub https_port: u16,
-    /// Where health, metrics and configuration are shown.
-    pub admin: SocketAddr,
+    /// Address where health, metrics and configuration are shown; `None` means all.
+    pub admin_host: Option<IpAddr>,
+    /// Port for it; 0 lets the kernel choose.
+    pub admin_port: u16,
     /// Number of worker threads.
     pub workers: usize,
     /// Which objects are served.
@@ -104,6 +106,11 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// Where temporary files go.
+pub fn temporary_directory() -> PathBuf {
+    std::env::temp_dir()
+}
+
 impl Ingress {
     /// Checks what was typed.
     pub fn new(flags: IngressFlags) -> Result<Self, ConfigError> {
@@ -118,13 +125,13 @@ impl Ingress {
             }
         }
         let cores = available_parallelism().map_or(1, usize::from);
-        let admin_host = flags.healthz_host.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         Ok(Self {
             manifests: flags.manifests,
             bind: flags.bind_address,
             http_port: flags.http_port,
             https_port: flags.https_port,
-            admin: SocketAddr::new(admin_host, flags.healthz_port),
+            admin_host: flags.healthz_host,
+            admin_port: flags.healthz_port,
             workers: flags.workers.map_or(cores, |n| usize::from(n.get())),
             rules: flags.rules.into(),
             grace: Duration::from_secs(flags.shutdown_grace_period),
@@ -171,7 +178,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_ingress_nginx() {
         let config = ingress(&[]).unwrap();
-        assert_eq!((config.http_port, config.https_port, config.admin.port()), (80, 443, 10254));
+        assert_eq!((config.http_port, config.https_port, config.admin_port), (80, 443, 10254));
         assert_eq!(config.rules.ingress_class, "nginx");
         assert_eq!(config.rules.controller_class, "k8s.io/ingress-nginx");
         assert_eq!(config.rules.annotations_prefix, "nginx.ingress.kubernetes.io");

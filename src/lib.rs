@@ -14,6 +14,8 @@
 //! 10. [`config`], [`app`], [`cli`]: what the operator asked for, which tasks run, what people type.
 
 pub mod admin;
+pub mod app;
+pub mod cli;
 pub mod compile;
 pub mod config;
 pub mod controller;
@@ -22,5 +24,6 @@ pub mod model;
 pub mod proxy;
 pub mod publish;
 pub mod routing;
+pub mod source;
 pub mod store;
 pub mod translate;

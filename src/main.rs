@@ -1,3 +1,15 @@
-//! The `slipway` command.
+//! The `slipway` command: parse, run a command, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use slipway::{cli, config::flags::Flags};
+
+/// Gives freed memory back and does not fragment under many connections.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    ExitCode::from(cli::run(Flags::parse()))
+}

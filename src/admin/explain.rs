@@ -66,6 +66,9 @@ pub struct Rule {
     pub kind: String,
     /// Service and port as `name:port`; empty for none.
     pub service: String,
+    /// File and line of the Ingress, where they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 /// One thing that happens to a request on its way.
@@ -162,6 +165,7 @@ impl Rule {
             path: origin.path.to_string(),
             kind: if origin.is_default { "default".into() } else { origin.kind.to_string() },
             service: format!("{}{colon}{}", origin.service, origin.port),
+            place: None,
         }
     }
 }

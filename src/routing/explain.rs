@@ -87,7 +87,10 @@ impl Explanation {
             steps.push(Step::end(name, format!("{} to {}", redirect.status, redirect.target())));
         }
         if self.route.action == Action::Denied {
-            steps.push(Step::end("access", "503: an access rule of the Ingress could not be read".into()));
+            steps.push(Step::end(
+                "access",
+                "503: an access rule of the Ingress cannot be read or is not honoured".into(),
+            ));
         }
         if let Some(redirect) = self.route.traffic.https_redirect.filter(|_| scheme == "http") {
             let name = if redirect.force { "force-ssl-redirect" } else { "ssl-redirect" };

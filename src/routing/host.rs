@@ -207,3 +207,58 @@ fn is_port(text: &str) -> bool {
 fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn hosts_lose_port_trailing_dot_and_case() {
+        let rows = [
+            ("foo.com", Some("foo.com")),
+            ("Foo.COM", Some("foo.com")),
+            ("foo.com.", Some("foo.com")),
+            ("foo.com:8080", Some("foo.com")),
+            ("foo.com.:80", Some("foo.com")),
+            ("foo.com:", Some("foo.com")),
+            ("", Some("")),
+            ("localhost", Some("localhost")),
+            ("under_score.com", Some("under_score.com")),
+            ("10.0.0.1:80", Some("10.0.0.1")),
+            ("[::1]", Some("[::1]")),
+            ("[FD00::1]:443", Some("[fd00::1]")),
+            ("[::1", None),
+            ("[::1]x", None),
+            ("[]", None),
+            ("[foo]", None),
+            ("::1", None),
+            (".", None),
+            (":80", None),
+            ("foo.com:http", None),
+            ("foo.com:123456", None),
+            ("a..b", None),
+            ("foo.com..", None),
+            ("foo com", None),
+            ("foo/bar", None),
+            ("user@foo.com", None),
+            ("foo\r\nx", None),
+            ("f\u{f6}\u{f6}.com", None),
+        ];
+        for (header, wanted) in rows {
+            assert_eq!(normalize(header).as_deref(), wanted, "{header:?}");
+        }
+        assert!(matches!(normalize("foo.com:80"), Some(Cow::Borrowed(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn normalizing_a_host_never_panics_and_twice_is_once(header in "\\PC*|[a-zA-Z.:\\[\\]0-9-]{0,20}") {
+            if let Some(once) = normalize(&header) {
+                prop_assert_eq!(normalize(&once), Some(Cow::Borrowed(&*once)));
+                prop_assert!(!once.bytes().any(|b| b.is_ascii_uppercase()));
+            }
+        }
+    }
+}

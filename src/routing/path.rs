@@ -14,7 +14,7 @@ use std::sync::Arc;
 use matchit::Router;
 
 pub use normalize::{BadPath, escape, normalize};
-pub use pattern::Pattern;
+pub use pattern::{Pattern, build as build_regex};
 
 use super::rule::{Action, Route};
 use crate::model::route::PathKind;

@@ -62,7 +62,7 @@ pub enum Action {
     },
     /// The built-in 404.
     NotFound,
-    /// 503: an access rule of the Ingress could not be read.
+    /// 503: an access rule of the Ingress could not be read, or is not honoured.
     Denied,
     /// 301 to the path with a slash at its end ([`super::filter::slash_location`]). Comes before every other filter.
     AddSlash,

@@ -19,7 +19,7 @@ use super::{Options, value};
 use crate::model::policy::Policy;
 use crate::model::{Name, ObjectRef, Origin, Report, Severity};
 
-pub use table::{RENAMED, REMOVED, TABLE};
+pub use table::{REMOVED, RENAMED, TABLE};
 
 /// One documented annotation.
 #[derive(Debug)]
@@ -175,10 +175,9 @@ fn read(key: &str, text: &str, policy: &mut Policy, context: Context<'_>) -> Res
     }
     match &row.parse {
         Parse::Known { harmless, .. } if harmless.contains(&text) => Ok(()),
-        Parse::Known { without, .. } => Err(Complaint::warn(
-            "AnnotationIgnored",
-            format!("is known but not yet honoured: {without}"),
-        )),
+        Parse::Known { without, .. } => {
+            Err(Complaint::warn("AnnotationIgnored", format!("is known but not yet honoured: {without}")))
+        }
         Parse::Into(_) if text.contains(['\r', '\n']) => Err(multi_line(row)),
         Parse::Into(parser) => parser(text, policy, &Context { key: row.key, ..context }),
     }

@@ -33,7 +33,8 @@ pub fn endpoint_slice(
     };
     let mut told = Told { object: &name, origin, reports: Vec::new() };
     if object.address_type == "FQDN" {
-        let message = "addressType FQDN is ignored: use IPv4 or IPv6 addresses, or a Service of type ExternalName";
+        let message =
+            "addressType FQDN is ignored: use IPv4 or IPv6 addresses, or a Service of type ExternalName";
         told.tell(Severity::Note, "AddressTypeIgnored", "addressType", message.to_owned());
         return Ok((set, told.reports));
     }
@@ -74,8 +75,10 @@ pub fn endpoints(
             let number = Some(port.port);
             set.ports.extend(told.port(&field, port.name.as_deref(), number, port.protocol.as_deref()));
         }
-        let lists =
-            [("addresses", &subset.addresses, true), ("notReadyAddresses", &subset.not_ready_addresses, false)];
+        let lists = [
+            ("addresses", &subset.addresses, true),
+            ("notReadyAddresses", &subset.not_ready_addresses, false),
+        ];
         for (list, addresses, ready) in lists {
             for (index, entry) in addresses.iter().flatten().enumerate() {
                 let address = told.address(&format!("subsets[{at}].{list}[{index}]"), &entry.ip);
@@ -181,7 +184,8 @@ mod tests {
 
     #[test]
     fn a_slice_without_a_service_is_refused() {
-        let report = slice(r#"{"metadata": {"name": "s"}, "addressType": "IPv4", "endpoints": []}"#).unwrap_err();
+        let report =
+            slice(r#"{"metadata": {"name": "s"}, "addressType": "IPv4", "endpoints": []}"#).unwrap_err();
         assert_eq!(report.reason, "ServiceLabelMissing");
     }
 

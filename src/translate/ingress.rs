@@ -75,7 +75,9 @@ fn rule(at: usize, rule: &v1::IngressRule, told: &mut Told<'_>) -> Option<Rule> 
         }
     };
     let paths = rule.http.iter().flat_map(|http| http.paths.iter());
-    let paths = paths.enumerate().filter_map(|(index, p)| path(&format!("{field}.http.paths[{index}]"), index, p, told));
+    let paths = paths
+        .enumerate()
+        .filter_map(|(index, p)| path(&format!("{field}.http.paths[{index}]"), index, p, told));
     Some(Rule { host, paths: paths.collect(), index: at })
 }
 
@@ -136,7 +138,9 @@ fn wrong_path(text: &str, kind: PathKind) -> Option<&'static str> {
         return Some("can never match, since \"//\" in a request counts as \"/\": write one slash");
     }
     if text.split('/').any(|element| element == "." || element == "..") {
-        return Some("can never match, since \".\" and \"..\" in a request are resolved first: write it without them");
+        return Some(
+            "can never match, since \".\" and \"..\" in a request are resolved first: write it without them",
+        );
     }
     None
 }
@@ -158,9 +162,8 @@ fn backend(backend: &v1::IngressBackend, field: &str, told: &mut Told<'_>) -> Op
         return None;
     };
     let what = format!("{}/{}", resource.kind, resource.name);
-    let message = format!(
-        "backends that are no Service are not supported, {what} answers 404: name a Service instead"
-    );
+    let message =
+        format!("backends that are no Service are not supported, {what} answers 404: name a Service instead");
     told.tell(Severity::Error, "ResourceBackend", &format!("{field}.resource"), message);
     Some(BackendRef::Resource { what: what.into() })
 }
@@ -191,7 +194,12 @@ fn tls_entry(at: usize, entry: &v1::IngressTLS, told: &mut Told<'_>) -> Tls {
             Ok(host) => hosts.push(host),
             Err(why) => {
                 let message = format!("{why}; it gets no certificate of its own");
-                told.tell(Severity::Warning, "InvalidHost", &format!("spec.tls[{at}].hosts[{index}]"), message);
+                told.tell(
+                    Severity::Warning,
+                    "InvalidHost",
+                    &format!("spec.tls[{at}].hosts[{index}]"),
+                    message,
+                );
             }
         }
     }
@@ -239,7 +247,10 @@ mod tests {
     fn a_bad_host_takes_only_its_own_rule() {
         let ingress = translate(r#"{"rules": [{"host": "a_b!.x"}, {"host": "*.Fine.example."}]}"#);
         assert_eq!(ingress.rules.len(), 1);
-        assert_eq!((ingress.rules[0].index, ingress.rules[0].host.to_string().as_str()), (1, "*.fine.example"));
+        assert_eq!(
+            (ingress.rules[0].index, ingress.rules[0].host.to_string().as_str()),
+            (1, "*.fine.example")
+        );
         assert_eq!(ingress.reports[0].field.as_deref(), Some("spec.rules[0].host"));
     }
 

@@ -18,8 +18,7 @@ pub fn service(object: &v1::Service, origin: Option<Arc<Origin>>) -> Result<(Ser
     let spec = object.spec.as_ref().unwrap_or(&empty);
     let mut told = Told { object: &name, origin: origin.as_ref(), reports: Vec::new() };
     let kind = kind(spec, &mut told)?;
-    let cluster_ips =
-        if kind == ServiceKind::ClusterIp { cluster_ips(spec, &mut told) } else { Vec::new() };
+    let cluster_ips = if kind == ServiceKind::ClusterIp { cluster_ips(spec, &mut told) } else { Vec::new() };
     let ports = spec.ports.as_deref().unwrap_or_default();
     let ports = ports.iter().enumerate().filter_map(|(at, port)| service_port(at, port, &mut told)).collect();
     let reports = told.reports;
@@ -70,7 +69,8 @@ fn kind(spec: &v1::ServiceSpec, told: &mut Told<'_>) -> Result<ServiceKind, Repo
 fn cluster_ips(spec: &v1::ServiceSpec, told: &mut Told<'_>) -> Vec<IpAddr> {
     let listed = spec.cluster_ips.as_deref().unwrap_or_default();
     let single = spec.cluster_ip.as_slice();
-    let (field, texts) = if listed.is_empty() { ("spec.clusterIP", single) } else { ("spec.clusterIPs", listed) };
+    let (field, texts) =
+        if listed.is_empty() { ("spec.clusterIP", single) } else { ("spec.clusterIPs", listed) };
     let mut addresses = Vec::new();
     for text in texts.iter().filter(|text| !text.is_empty()) {
         match value::address(text) {
@@ -104,7 +104,8 @@ fn service_port(at: usize, port: &v1::ServicePort, told: &mut Told<'_>) -> Optio
         Some(IntOrString::Int(target)) => match u16::try_from(*target) {
             Ok(target) => PortRef::Number(target),
             Err(_) => {
-                let message = format!("targetPort {target} is ignored: write a number from 1 to 65535 or a name");
+                let message =
+                    format!("targetPort {target} is ignored: write a number from 1 to 65535 or a name");
                 told.tell(Severity::Error, "InvalidPort", &format!("{field}.targetPort"), message);
                 PortRef::Number(number)
             }

@@ -109,13 +109,11 @@ fn read(key: &str, text: &str, settings: &mut Settings) -> Result<(), Complaint>
             let message = format!("is known but not yet honoured: {rest}");
             Err(Complaint { severity: *severity, reason: "SettingIgnored", message })
         }
-        Parse::Into(parser) => {
-            parser(text, settings).map_err(|message| Complaint {
-                severity: Severity::Warning,
-                reason: "InvalidSetting",
-                message,
-            })
-        }
+        Parse::Into(parser) => parser(text, settings).map_err(|message| Complaint {
+            severity: Severity::Warning,
+            reason: "InvalidSetting",
+            message,
+        }),
     }
 }
 

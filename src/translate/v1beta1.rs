@@ -110,7 +110,12 @@ mod tests {
 
     #[test]
     fn shapes_that_are_no_ingress_pass_through() {
-        for odd in [json!(null), json!([]), json!({"spec": 7}), json!({"spec": {"rules": [1, {"http": {"paths": [2]}}]}})] {
+        for odd in [
+            json!(null),
+            json!([]),
+            json!({"spec": 7}),
+            json!({"spec": {"rules": [1, {"http": {"paths": [2]}}]}}),
+        ] {
             assert_eq!(upgrade(odd.clone()).0, odd);
         }
     }

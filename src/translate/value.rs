@@ -81,7 +81,9 @@ pub(super) fn timeout(text: &str) -> Result<Span, String> {
 /// A size as nginx writes it: bytes, or with `k`, `m`, `g` in either case. 0 is what nginx calls unlimited.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let wrong = || {
-        format!("\"{text}\" is not a size: write digits with k, m or g after them, such as \"8m\", or \"0\" for no limit")
+        format!(
+            "\"{text}\" is not a size: write digits with k, m or g after them, such as \"8m\", or \"0\" for no limit"
+        )
     };
     let shift = match text.bytes().last() {
         Some(b'k' | b'K') => 10,
@@ -219,7 +221,8 @@ mod tests {
     fn leading_zeros_of_an_address_are_dropped() {
         assert_eq!(address("010.000.001.009"), Some(([10, 0, 1, 9].into(), true)));
         assert_eq!(address("10.0.1.9"), Some(([10, 0, 1, 9].into(), false)));
-        for wrong in ["10.0.1", "10.0.1.2.3", "10.0.1.256", "10.0.1.+2", "10.0..1", "", "000000000010.1.1.1"] {
+        for wrong in ["10.0.1", "10.0.1.2.3", "10.0.1.256", "10.0.1.+2", "10.0..1", "", "000000000010.1.1.1"]
+        {
             assert_eq!(address(wrong), None, "{wrong}");
         }
     }

@@ -95,19 +95,7 @@ impl Template {
 
 /// What stands after a `$`, and how many bytes of it belong to the name. `None`: just text.
 fn variable(rest: &str) -> (Option<Part>, usize) {
-    let (name, length) = if let Some(inner) = rest.strip_prefix('{') {
-        match inner.split_once('}') {
-            Some((name, _)) => (name, name.len() + 2),
-            None => return (None, 0),
-        }
-    } else {
-        let digits = rest.starts_with(|c: char| c.is_ascii_digit());
-        let ends = |c: char| if digits { true } else { !c.is_ascii_alphanumeric() && c != '_' };
-        // A capture is one digit: `$10` is the first capture and a zero, as in nginx.
-        let end = rest.char_indices().skip(usize::from(digits)).find(|&(_, c)| ends(c));
-        let end = end.map_or(rest.len(), |(at, _)| at);
-        (&rest[..end], end)
-    };
+    let Some((name, length)) = name(rest) else { return (None, 0) };
     if let Ok(index) = name.parse::<usize>() {
         return (Some(Part::Capture(index)), length);
     }
@@ -125,6 +113,20 @@ fn variable(rest: &str) -> (Option<Part>, usize) {
         _ => return (None, length),
     };
     (Some(Part::Variable(variable)), length)
+}
+
+/// The name at the start of `rest`, and how many bytes it takes with its braces.
+fn name(rest: &str) -> Option<(&str, usize)> {
+    if let Some(inner) = rest.strip_prefix('{') {
+        return inner.split_once('}').map(|(name, _)| (name, name.len() + 2));
+    }
+    // A capture is one digit: `$10` is the first capture and a zero, as in nginx.
+    let end = if rest.starts_with(|c: char| c.is_ascii_digit()) {
+        1
+    } else {
+        rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())
+    };
+    Some((&rest[..end], end))
 }
 
 fn push_variable(out: &mut String, variable: Variable, values: &Values<'_, '_>) {

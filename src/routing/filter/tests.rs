@@ -7,7 +7,7 @@ fn head<'a>(scheme: &'a str, uri: &'a str, path: &'a str) -> Head<'a> {
     Head { scheme, host: "foo.com", port, path, uri, query, method: "GET", remote }
 }
 
-fn plain<'a>(uri: &'a str) -> Head<'a> {
+fn plain(uri: &str) -> Head<'_> {
     head("http", uri, uri.split('?').next().unwrap_or_default())
 }
 

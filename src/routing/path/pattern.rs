@@ -57,7 +57,7 @@ impl fmt::Debug for Pattern {
 const SIZE_LIMIT: usize = 1 << 20;
 
 /// Compiles a case-insensitive expression with bounded size; the error is one line.
-pub(crate) fn build(pattern: &str) -> Result<Regex, String> {
+pub fn build(pattern: &str) -> Result<Regex, String> {
     let mut builder = RegexBuilder::new(pattern);
     builder.case_insensitive(true).size_limit(SIZE_LIMIT).dfa_size_limit(SIZE_LIMIT).nest_limit(50);
     builder.build().map_err(|error| match error {

@@ -38,7 +38,17 @@ pub(super) fn client_certificate(_: &str, _: &mut Policy, context: &Context<'_>)
 /// The snippets: raw nginx text is never read; one that guards access denies.
 pub(super) fn snippet(text: &str, _: &mut Policy, context: &Context<'_>) -> Result<(), Complaint> {
     let words = text.split(|c: char| c.is_whitespace() || c == ';');
-    let guards = ["deny", "allow", "auth_basic", "auth_request", "auth_jwt", "satisfy", "limit_except", "return", "valid_referers"];
+    let guards = [
+        "deny",
+        "allow",
+        "auth_basic",
+        "auth_request",
+        "auth_jwt",
+        "satisfy",
+        "limit_except",
+        "return",
+        "valid_referers",
+    ];
     if let Some(word) = words.into_iter().find(|word| guards.contains(word)) {
         return Err(Complaint::deny(
             "AnnotationRefused",
@@ -71,7 +81,9 @@ fn ranges(text: &str) -> Result<Vec<ipnet::IpNet>, Complaint> {
         let what = if bad.is_empty() { "no network".to_owned() } else { bad.join(", ") };
         return Err(Complaint::deny(
             "InvalidAnnotation",
-            format!("cannot read {what}: write networks such as 10.0.0.0/8 or addresses, separated by commas"),
+            format!(
+                "cannot read {what}: write networks such as 10.0.0.0/8 or addresses, separated by commas"
+            ),
         ));
     }
     Ok(good)

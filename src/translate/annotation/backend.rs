@@ -21,7 +21,8 @@ pub(super) fn protocol(text: &str, policy: &mut Policy, _: &Context<'_>) -> Resu
             ));
         }
         _ => {
-            let message = format!("\"{text}\" is unknown, HTTP is used: write HTTP, HTTPS, GRPC, GRPCS or AUTO_HTTP");
+            let message =
+                format!("\"{text}\" is unknown, HTTP is used: write HTTP, HTTPS, GRPC, GRPCS or AUTO_HTTP");
             return Err(Complaint::warn("InvalidAnnotation", message));
         }
     });
@@ -83,17 +84,23 @@ pub(super) fn service_upstream(text: &str, policy: &mut Policy, _: &Context<'_>)
 }
 
 /// `default-backend`: a Service of the same namespace.
-pub(super) fn default_backend(text: &str, policy: &mut Policy, context: &Context<'_>) -> Result<(), Complaint> {
+pub(super) fn default_backend(
+    text: &str,
+    policy: &mut Policy,
+    context: &Context<'_>,
+) -> Result<(), Complaint> {
     let name = match text.split_once('/') {
         Some((namespace, name)) if namespace == &**context.namespace => name,
         Some(_) => {
-            let message = format!("\"{text}\" is in another namespace and is ignored: name a Service of this one");
+            let message =
+                format!("\"{text}\" is in another namespace and is ignored: name a Service of this one");
             return Err(Complaint::warn("InvalidAnnotation", message));
         }
         None => text,
     };
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b)) {
-        let message = format!("\"{}\" is not the name of a Service and is ignored: correct it", text.escape_debug());
+        let message =
+            format!("\"{}\" is not the name of a Service and is ignored: correct it", text.escape_debug());
         return Err(Complaint::warn("InvalidAnnotation", message));
     }
     policy.default_backend = Some(name.into());
@@ -121,7 +128,8 @@ fn keep(span: Result<value::Span, String>, into: &mut Option<Duration>) -> Resul
     let span = span.map_err(Complaint::default)?;
     *into = Some(span.duration);
     if span.has_units {
-        let message = format!("is read as {} s: ingress-nginx takes plain seconds only", span.duration.as_secs_f64());
+        let message =
+            format!("is read as {} s: ingress-nginx takes plain seconds only", span.duration.as_secs_f64());
         return Err(Complaint::note(message));
     }
     Ok(())

@@ -32,7 +32,9 @@ pub(super) fn www(text: &str, policy: &mut Policy, _: &Context<'_>) -> Result<()
 pub(super) fn app_root(text: &str, policy: &mut Policy, _: &Context<'_>) -> Result<(), Complaint> {
     let fine = text.starts_with('/') && !text.starts_with("//") && target_fine(text);
     if !fine {
-        let message = format!("\"{text}\" is not an absolute path: write one such as \"/app\"; \"/\" is not redirected");
+        let message = format!(
+            "\"{text}\" is not an absolute path: write one such as \"/app\"; \"/\" is not redirected"
+        );
         return Err(Complaint::warn("InvalidAnnotation", message));
     }
     policy.app_root = Some(text.into());
@@ -73,7 +75,10 @@ fn code(text: &str, high: u16, default: u16, of: &str, context: &Context<'_>) ->
         return Err(Complaint::warn("InvalidAnnotation", message));
     }
     if context.other(of).is_none() {
-        return Err(Complaint::warn("AnnotationIgnored", format!("has no effect without {of}: add that or remove this")));
+        return Err(Complaint::warn(
+            "AnnotationIgnored",
+            format!("has no effect without {of}: add that or remove this"),
+        ));
     }
     Ok(())
 }
@@ -98,7 +103,9 @@ fn target(text: &str) -> Result<&str, Complaint> {
     }
     Err(Complaint::deny(
         "InvalidAnnotation",
-        format!("\"{text}\" is not a place to redirect to: write a URL such as \"https://example.com/x\" or a path such as \"/x\""),
+        format!(
+            "\"{text}\" is not a place to redirect to: write a URL such as \"https://example.com/x\" or a path such as \"/x\""
+        ),
     ))
 }
 

@@ -10,7 +10,10 @@ pub(super) fn target(text: &str, policy: &mut Policy, _: &Context<'_>) -> Result
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(Complaint::deny(
             "InvalidAnnotation",
-            format!("\"{}\" holds spaces or control characters: write a path such as \"/new/$1\"", text.escape_debug()),
+            format!(
+                "\"{}\" holds spaces or control characters: write a path such as \"/new/$1\"",
+                text.escape_debug()
+            ),
         ));
     }
     policy.rewrite_target = Some(text.into());
@@ -24,7 +27,11 @@ pub(super) fn use_regex(text: &str, policy: &mut Policy, _: &Context<'_>) -> Res
 }
 
 /// `x-forwarded-prefix`.
-pub(super) fn forwarded_prefix(text: &str, policy: &mut Policy, context: &Context<'_>) -> Result<(), Complaint> {
+pub(super) fn forwarded_prefix(
+    text: &str,
+    policy: &mut Policy,
+    context: &Context<'_>,
+) -> Result<(), Complaint> {
     policy.forwarded_prefix = Some(value::header_text(text).map_err(Complaint::default)?.into());
     if context.other("rewrite-target").is_none() {
         let message = "has no effect without rewrite-target: add that or remove this";
@@ -36,11 +43,16 @@ pub(super) fn forwarded_prefix(text: &str, policy: &mut Policy, context: &Contex
 /// `upstream-vhost`.
 pub(super) fn upstream_vhost(text: &str, policy: &mut Policy, _: &Context<'_>) -> Result<(), Complaint> {
     if text.contains('$') {
-        let message = format!("variables are not read in \"{text}\": backends see the Host as received; write a plain name");
+        let message = format!(
+            "variables are not read in \"{text}\": backends see the Host as received; write a plain name"
+        );
         return Err(Complaint::warn("InvalidAnnotation", message));
     }
     if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b)) {
-        let message = format!("\"{}\" is not a host name: backends see the Host as received; correct it", text.escape_debug());
+        let message = format!(
+            "\"{}\" is not a host name: backends see the Host as received; correct it",
+            text.escape_debug()
+        );
         return Err(Complaint::warn("InvalidAnnotation", message));
     }
     policy.upstream_vhost = Some(text.into());
@@ -73,7 +85,10 @@ fn alias(item: &str) -> Result<Alias, String> {
             Ok(_) => Ok(Alias::Regex(pattern.into())),
             Err(why) => {
                 let why = why.to_string();
-                Err(format!("\"{item}\" is not a regular expression ({})", why.lines().last().unwrap_or_default()))
+                Err(format!(
+                    "\"{item}\" is not a regular expression ({})",
+                    why.lines().last().unwrap_or_default()
+                ))
             }
         };
     }

@@ -146,10 +146,8 @@ pub const TABLE: &[Annotation] = &[
 ];
 
 /// Old names that still work, with the new ones.
-pub const RENAMED: &[(&str, &str)] = &[
-    ("limit-whitelist", "limit-allowlist"),
-    ("whitelist-source-range", "allowlist-source-range"),
-];
+pub const RENAMED: &[(&str, &str)] =
+    &[("limit-whitelist", "limit-allowlist"), ("whitelist-source-range", "allowlist-source-range")];
 
 /// Names that ingress-nginx once knew, and why they do nothing.
 pub const REMOVED: &[(&str, &str)] = &[

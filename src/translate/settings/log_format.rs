@@ -55,7 +55,8 @@ pub(super) fn unknown(template: &str) -> Vec<String> {
         let part = part.strip_prefix('{').unwrap_or(part);
         let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len());
         let name = &part[..end];
-        let known = VARIABLES.contains(&name) || name.strip_prefix("http_").is_some_and(|rest| !rest.is_empty());
+        let known =
+            VARIABLES.contains(&name) || name.strip_prefix("http_").is_some_and(|rest| !rest.is_empty());
         let text = format!("${name}");
         if !known && !name.is_empty() && !found.contains(&text) {
             found.push(text);

@@ -1,0 +1,86 @@
+//! Why the program cannot start. Every text says what to do.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use crate::proxy;
+
+/// Why the program cannot start.
+#[derive(Debug)]
+pub enum Error {
+    /// The control runtime or its signals.
+    Runtime(io::Error),
+    /// The admin server's address.
+    Admin(SocketAddr, io::Error),
+    /// A traffic address, with the flag that chooses it.
+    Listen(SocketAddr, &'static str, io::Error),
+    /// Anything else of the proxy.
+    Proxy(proxy::Error),
+    /// The source cannot be read.
+    Source(String),
+    /// The self-signed certificate could not be made.
+    Certificate(String),
+}
+
+impl Error {
+    /// Adds the flag to an address that cannot be listened on.
+    pub(super) fn proxy(error: proxy::Error, options: &proxy::Options) -> Self {
+        match error {
+            proxy::Error::Bind(address, why) => {
+                let http = options.http.iter().any(|asked| asked.port() == address.port());
+                Self::Listen(address, if http { "--http-port" } else { "--https-port" }, why)
+            }
+            other => Self::Proxy(other),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runtime(why) => write!(f, "cannot start: {why}"),
+            Self::Admin(address, why) => listen(f, *address, "--healthz-port", why),
+            Self::Listen(address, flag, why) => listen(f, *address, flag, why),
+            Self::Proxy(error) => error.fmt(f),
+            Self::Source(text) => f.write_str(text),
+            Self::Certificate(why) => write!(f, "cannot make a self-signed certificate: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn listen(f: &mut fmt::Formatter<'_>, address: SocketAddr, flag: &str, why: &io::Error) -> fmt::Result {
+    let port = address.port();
+    match why.kind() {
+        io::ErrorKind::AddrInUse => write!(f, "port {port} is taken: choose another with {flag}"),
+        io::ErrorKind::PermissionDenied => write!(
+            f,
+            "port {port} needs privileges: choose one from 1024 up with {flag}, or grant CAP_NET_BIND_SERVICE"
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            write!(f, "{} is no address of this machine: correct --bind-address", address.ip())
+        }
+        _ => write!(f, "cannot listen on {address}: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_names_the_flag_that_chooses_it() {
+        let address: SocketAddr = "127.0.0.1:8443".parse().unwrap();
+        let options = proxy::Options {
+            http: vec!["127.0.0.1:8080".parse().unwrap()],
+            https: vec![address],
+            workers: 1,
+            log: proxy::LogTarget::Off,
+        };
+        let error = proxy::Error::Bind(address, io::ErrorKind::AddrInUse.into());
+        let text = Error::proxy(error, &options).to_string();
+        assert_eq!(text, "port 8443 is taken: choose another with --https-port");
+    }
+}

@@ -1,0 +1,41 @@
+//! What people type, and what they read: one file per command.
+
+mod check;
+mod demo;
+mod explain;
+mod input;
+mod print;
+
+use crate::app;
+use crate::config::Ingress;
+use crate::config::flags::{Command, Flags};
+
+/// All is well.
+pub const FINE: u8 = 0;
+
+/// The command worked, but what it looked at is not in order.
+pub const NOT_FINE: u8 = 1;
+
+/// The command could not do its work: wrong flags, unusable input.
+pub const UNUSABLE: u8 = 2;
+
+/// Runs a command to its end. Answers the exit code.
+pub fn run(flags: Flags) -> u8 {
+    match flags.command {
+        Command::Ingress(flags) => ingress(flags),
+        Command::Check(flags) => check::run(*flags),
+        Command::Explain(flags) => explain::run(*flags),
+        Command::Demo(flags) => demo::run(&flags),
+    }
+}
+
+fn ingress(flags: Box<crate::config::flags::IngressFlags>) -> u8 {
+    app::log::start(flags.log_level);
+    match Ingress::new(*flags) {
+        Ok(config) => match app::run(&config) {
+            Ok(code) => code,
+            Err(error) => print::error(&error.to_string(), NOT_FINE),
+        },
+        Err(error) => print::error(&error.to_string(), UNUSABLE),
+    }
+}

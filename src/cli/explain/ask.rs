@@ -1,0 +1,88 @@
+//! Asks the admin server of a running instance: one HTTP/1.0 request, one answer, deadlines on everything.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use crate::admin::explain::{Answer, Asked};
+
+/// Time for each of connecting, writing and every read.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A longer answer is none of ours.
+const LONGEST: u64 = 16 << 20;
+
+/// Asks. The error says what to do.
+pub(super) fn ask(address: SocketAddr, asked: &Asked) -> Result<Answer, String> {
+    let answer = fetch(address, &asked.target()).map_err(|error| {
+        format!(
+            "no answer from http://{address} ({error}): start `slipway ingress` there, name another address with \
+             --admin, or explain from files with --manifests DIR"
+        )
+    })?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).unwrap_or_default();
+    if status != "200" {
+        return Err(format!("http://{address} answered {status}: {}", body.trim()));
+    }
+    serde_json::from_str(body)
+        .map_err(|error| format!("http://{address} is no Slipway of this version: {error}"))
+}
+
+fn fetch(address: SocketAddr, target: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {target} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(LONGEST).read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    fn asked() -> Asked {
+        Asked { url: "http://a.example/".into(), method: "GET".into(), headers: Vec::new() }
+    }
+
+    fn answered_with(answer: &'static str) -> Result<Answer, String> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            let length = stream.read(&mut request).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        });
+        let result = ask(address, &asked());
+        assert!(
+            server.join().unwrap().starts_with("GET /explain?url=http://a.example/&method=GET HTTP/1.0\r\n")
+        );
+        result
+    }
+
+    #[test]
+    fn a_refusal_is_handed_on_with_its_text() {
+        let error = answered_with("HTTP/1.0 400 Bad Request\r\n\r\nwrite a host\n").unwrap_err();
+        assert!(error.ends_with("answered 400: write a host"), "{error}");
+    }
+
+    #[test]
+    fn another_server_is_recognised() {
+        let error = answered_with("HTTP/1.0 200 OK\r\n\r\n<html>").unwrap_err();
+        assert!(error.contains("no Slipway of this version"), "{error}");
+    }
+
+    #[test]
+    fn nobody_there_is_told_with_the_remedy() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let error = ask(free, &asked()).unwrap_err();
+        assert!(error.contains("--admin") && error.contains("--manifests"), "{error}");
+    }
+}

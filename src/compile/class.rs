@@ -1,0 +1,151 @@
+//! Which Ingresses are ours, oldest first.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::candidate::annotation_field;
+use super::{Options, Verdict};
+use crate::model::route::Ingress;
+use crate::model::{Key, Name, Report, Severity, Snapshot};
+
+/// The Ingresses of a snapshot, sorted out.
+pub(super) struct Selection {
+    /// Ours, the oldest first: of two that want the same the first wins.
+    pub(super) ours: Vec<Arc<Ingress>>,
+    /// The others.
+    pub(super) others: Vec<Other>,
+    /// What to tell the owners of the others.
+    pub(super) reports: Vec<Report>,
+}
+
+/// An Ingress that is not served as a whole.
+pub(super) struct Other {
+    pub(super) ingress: Arc<Ingress>,
+    pub(super) verdict: Verdict,
+    pub(super) note: String,
+}
+
+/// Sorts out the Ingresses of a snapshot.
+pub(super) fn select(snapshot: &Snapshot, options: &Options) -> Selection {
+    let mut selection = Selection { ours: Vec::new(), others: Vec::new(), reports: Vec::new() };
+    for ingress in snapshot.ingresses.values() {
+        match judge(ingress, snapshot, options) {
+            Ok(()) => selection.ours.push(ingress.clone()),
+            Err(no) => {
+                let (verdict, note) = (no.verdict, no.note);
+                selection.reports.extend(no.report);
+                selection.others.push(Other { ingress: ingress.clone(), verdict, note });
+            }
+        }
+    }
+    selection.ours.sort_by(|a, b| older_first(a, b));
+    selection.others.sort_by(|a, b| a.ingress.object.cmp(&b.ingress.object));
+    selection
+}
+
+/// For people: by what an Ingress is ours.
+pub(super) fn class_note(ingress: &Ingress) -> String {
+    match (&ingress.class_name, &ingress.class_annotation) {
+        (Some(class), _) | (None, Some(class)) => format!("class {class}"),
+        (None, None) => "no class".into(),
+    }
+}
+
+/// Why an Ingress is not served.
+struct No {
+    verdict: Verdict,
+    note: String,
+    report: Option<Report>,
+}
+
+impl No {
+    fn not_ours(note: String) -> Box<Self> {
+        Box::new(Self { verdict: Verdict::NotOurs, note, report: None })
+    }
+
+    fn refused(ingress: &Ingress, reason: &'static str, field: &str, message: &str) -> Box<Self> {
+        let report = Report::new(&ingress.object, Severity::Error, reason, message);
+        let report = report.at(field, ingress.origin.as_ref());
+        Box::new(Self { verdict: Verdict::Refused, note: class_note(ingress), report: Some(report) })
+    }
+}
+
+fn judge(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> Result<(), Box<No>> {
+    let namespace = &ingress.object.key.namespace;
+    if options.watch_namespace.as_ref().is_some_and(|watched| watched != namespace) {
+        return Err(No::not_ours(format!("namespace {namespace} is not watched")));
+    }
+    class(ingress, snapshot, options)?;
+    if ingress.policy.canary {
+        let message = "canary Ingresses are not served yet, the main Ingress gets all requests: \
+                       remove the annotation to serve this one as a main Ingress";
+        return Err(No::refused(ingress, "CanaryNotServed", &annotation_field(ingress, "canary"), message));
+    }
+    if options.disable_catch_all && ingress.rules.is_empty() && ingress.default_backend.is_some() {
+        let message =
+            "--disable-catch-all refuses Ingresses of nothing but a default backend: add a rule with a host";
+        return Err(No::refused(ingress, "CatchAllDisabled", "spec.defaultBackend", message));
+    }
+    Ok(())
+}
+
+/// `spec.ingressClassName` is looked at first, then the annotation, then whether none is needed.
+fn class(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> Result<(), Box<No>> {
+    let class = &options.class;
+    if class.take_all_without_classes && snapshot.classes.is_empty() {
+        return Ok(());
+    }
+    if let Some(name) = &ingress.class_name {
+        return match snapshot.classes.get(name) {
+            Some(found) if found.controller == class.controller => Ok(()),
+            _ if class.by_name && *name == class.ingress_class => Ok(()),
+            Some(found) => Err(No::not_ours(format!("class {name} belongs to {}", found.controller))),
+            None => Err(class_missing(ingress, name, &class.controller)),
+        };
+    }
+    match &ingress.class_annotation {
+        Some(annotation) if *annotation == class.ingress_class => Ok(()),
+        Some(annotation) => {
+            Err(No::not_ours(format!("annotation class {annotation} is not {}", class.ingress_class)))
+        }
+        None if class.watch_without_class => Ok(()),
+        None => Err(No::not_ours("no class: set spec.ingressClassName".into())),
+    }
+}
+
+fn class_missing(ingress: &Ingress, name: &Name, controller: &str) -> Box<No> {
+    let message = format!(
+        "there is no IngressClass \"{name}\", so nobody serves this Ingress: create it with controller \
+         \"{controller}\" or name another class"
+    );
+    let report = Report::new(&ingress.object, Severity::Warning, "ClassNotFound", message);
+    let report = report.at("spec.ingressClassName", ingress.origin.as_ref());
+    Box::new(No { report: Some(report), ..*No::not_ours(format!("class {name} does not exist")) })
+}
+
+/// By creation, those without a time last; at the same time `namespace/name` descending, as ingress-nginx has it.
+fn older_first(a: &Ingress, b: &Ingress) -> Ordering {
+    let time = |ingress: &Ingress| ingress.created.unwrap_or(i64::MAX);
+    time(a).cmp(&time(b)).then_with(|| path_order(&b.object.key, &a.object.key))
+}
+
+/// Compares as the texts `namespace/name` do, without building them.
+fn path_order(a: &Key, b: &Key) -> Ordering {
+    fn bytes(key: &Key) -> impl Iterator<Item = u8> + '_ {
+        key.namespace.bytes().chain([b'/']).chain(key.name.bytes())
+    }
+    if a.namespace == b.namespace { a.name.cmp(&b.name) } else { bytes(a).cmp(bytes(b)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_compare_like_their_texts() {
+        for (a, b) in [("a-b/x", "a/x"), ("a/x", "a/y"), ("a.b/x", "a/z"), ("b/a", "a/b")] {
+            let key = |text| Key::parse(text).unwrap();
+            assert_eq!(path_order(&key(a), &key(b)), a.cmp(b), "{a} {b}");
+        }
+    }
+}

@@ -210,7 +210,7 @@ mod tests {
                     X-Empty:\r\nContent-Length: 0\r\n\r\nrest";
         let mut buffer = BytesMut::from(text);
         let head = take(&mut buffer, false).unwrap().unwrap();
-        let names: Vec<_> =
+        let mut names: Vec<_> =
             head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         names.sort_unstable();
         assert_eq!(names, [("content-length", &b"0"[..]), ("x-empty", b""), ("x-stay", b"2")]);

@@ -14,6 +14,10 @@ use slipway::model::service::{
 };
 use slipway::model::{Key, Kind, ObjectRef, Snapshot};
 
+/// The allocator of the program.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// `hosts` Ingresses of one host and `paths` paths each, with a Service of two endpoints for every Ingress.
 fn snapshot(hosts: usize, paths: usize) -> Snapshot {
     let key = |n: usize| Key::new("ns", format!("app-{n}"));

@@ -46,6 +46,10 @@ fn ingress(n: usize, paths: &[&str]) -> Ingress {
     }
 }
 
+/// The allocator of the program.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Every request asks another host, so that large tables pay for their cache misses.
 fn hosts(c: &mut Criterion) {
     let mut group = c.benchmark_group("route");

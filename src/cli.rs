@@ -6,9 +6,12 @@ mod explain;
 mod input;
 mod print;
 
+use clap::Parser;
+
 use crate::app;
 use crate::config::Ingress;
 use crate::config::flags::{Command, Flags};
+use crate::config::foreign;
 
 /// All is well.
 pub const FINE: u8 = 0;
@@ -19,8 +22,20 @@ pub const NOT_FINE: u8 = 1;
 /// The command could not do its work: wrong flags, unusable input.
 pub const UNUSABLE: u8 = 2;
 
-/// Runs a command to its end. Answers the exit code.
-pub fn run(flags: Flags) -> u8 {
+/// Reads what was typed and runs it to its end. Answers the exit code.
+pub fn start() -> u8 {
+    let error = match Flags::try_parse() {
+        Ok(flags) => return run(flags),
+        Err(error) => error,
+    };
+    let _ = error.print();
+    if let Some(hint) = foreign::hint(&error) {
+        print::note(&hint);
+    }
+    u8::try_from(error.exit_code()).unwrap_or(UNUSABLE)
+}
+
+fn run(flags: Flags) -> u8 {
     match flags.command {
         Command::Ingress(flags) => ingress(flags),
         Command::Check(flags) => check::run(*flags),

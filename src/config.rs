@@ -3,6 +3,7 @@
 //! [`flags`] is what people type; the types here are what it means. A value that got here needs no further check.
 
 pub mod flags;
+pub mod foreign;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -105,6 +106,11 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// How this program was called, for lines that people are to type.
+pub fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "slipway".into())
+}
 
 /// Where temporary files go.
 pub fn temporary_directory() -> PathBuf {

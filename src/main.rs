@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use slipway::{cli, config::flags::Flags};
+use slipway::cli;
 
 /// Gives freed memory back and does not fragment under many connections.
 #[cfg(not(target_env = "msvc"))]
@@ -11,5 +10,5 @@ use slipway::{cli, config::flags::Flags};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    ExitCode::from(cli::run(Flags::parse()))
+    ExitCode::from(cli::start())
 }

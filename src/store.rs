@@ -160,7 +160,7 @@ impl Store {
                 self.counted(Kind::Secret).remove(&secret.object.key);
                 self.secrets.put(secret.object.key.clone(), secret)
             }
-            Object::Endpoints { service, object, sets } => self.endpoints.put(&object, service, sets),
+            Object::Endpoints { service, object, sets } => self.endpoints.put(&object, &service, sets),
             Object::Settings(settings) => {
                 let changed = *self.settings != settings;
                 if changed {

@@ -620,6 +620,35 @@ fn an_explanation_names_the_losers_and_why() {
 }
 
 #[test]
+fn an_explanation_of_expressions_and_slashes_says_what_decided() {
+    let regex = Policy { use_regex: true, ..Policy::default() };
+    let table = table(vec![
+        with(
+            ingress("re", &["re.com"], &[("/id/[0-9]+", Prefix), ("/id", Prefix), ("/x.*y", Prefix)]),
+            regex,
+        ),
+        ingress("a", &["foo.com"], &[("/x/", Prefix), ("/y", Prefix), ("/y", Exact)]),
+    ]);
+    let explained = table.explain("re.com", "/id/7");
+    assert_eq!(explained.route_reason, "the first expression that matches, longest first");
+    let reasons: Vec<_> = explained.losers.iter().map(|loser| loser.reason.as_str()).collect();
+    let wanted = [
+        "regex ^/x.*y did not match",
+        "^/id matches too, but comes later in the order",
+        "answers only when no rule matches",
+    ];
+    assert_eq!(reasons[..3], wanted);
+    assert!(table.explain("foo.com", "/x").route_reason.contains("slash at its end"));
+    let exact = table.explain("foo.com", "/y");
+    assert_eq!(exact.route_reason, "the rule is exactly this path");
+    assert!(
+        exact.losers.iter().any(|loser| loser.reason == "Exact comes before Prefix"),
+        "{:?}",
+        exact.losers
+    );
+}
+
+#[test]
 fn the_steps_of_a_request_stand_in_their_order_and_end_where_it_ends() {
     let policy = Policy {
         app_root: Some("/root".into()),

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::model::policy::BackendProtocol;
+use crate::model::route::Host;
 use crate::model::settings::Settings;
 use crate::routing::filter::{self, Head};
 use crate::routing::{
@@ -107,7 +108,8 @@ pub fn explain(tables: &Tables, asked: &Asked) -> Result<Answer, String> {
     let url = Url::parse(asked)?;
     let settings = &tables.routes.settings;
     let scheme = scheme(&url, asked, settings);
-    let host = host::normalize(&url.authority)
+    let authority = forwarded(asked, settings, "x-forwarded-host").unwrap_or(&url.authority);
+    let host = host::normalize(authority)
         .ok_or_else(|| format!("\"{}\" is no host: such a request gets 400", url.authority))?;
     let path = path::normalize(url.path())
         .map_err(|_| format!("\"{}\" is no path: such a request gets 400", url.path()))?;
@@ -181,25 +183,30 @@ struct Way<'a> {
 impl Way<'_> {
     /// The phases in their order, up to the one that answers.
     fn go(&mut self, table: &HostTable, route: &Route) -> Outcome {
-        let redirect = self.host_redirect(table).or_else(|| self.route_redirect(route));
-        redirect.or_else(|| self.https_redirect(route)).unwrap_or_else(|| self.backend(route))
+        let host = self.host_redirect(table).or_else(|| self.healthz(table, route));
+        let redirect = host.or_else(|| self.route_redirect(route)).or_else(|| self.https_redirect(route));
+        redirect.unwrap_or_else(|| self.backend(route))
     }
 
     fn host_redirect(&mut self, table: &HostTable) -> Option<Outcome> {
         if let Some(to) = &table.www_redirect {
             let location = filter::www_location(&self.head, to);
-            return Some(self.redirect("from-to-www-redirect", 308, location));
+            let status = self.tables.routes.settings.http_redirect_code;
+            return Some(self.redirect("from-to-www-redirect", status, location));
         }
         let root = table.app_root.as_ref().filter(|_| self.head.path == "/")?;
         let location = filter::root_location(&self.head, root);
         Some(self.redirect("app-root", 302, location))
     }
 
+    /// The catch-all host answers load balancers' probes.
+    fn healthz(&mut self, table: &HostTable, route: &Route) -> Option<Outcome> {
+        let unclaimed = route.origin.is_default || route.origin.path.as_ref() == "/";
+        let asked = self.head.path == "/healthz" && table.host == Host::Any && unclaimed;
+        asked.then(|| Outcome::own(200, "the health answer of the catch-all host"))
+    }
+
     fn route_redirect(&mut self, route: &Route) -> Option<Outcome> {
-        if route.action == Action::AddSlash {
-            let location = filter::slash_location(&self.head);
-            return Some(self.redirect("path ends in a slash", 301, location));
-        }
         if let Some(redirect) = &route.redirect {
             let location = redirect.location(&self.head);
             let name = if redirect.status == 302 { "temporal-redirect" } else { "permanent-redirect" };
@@ -227,6 +234,10 @@ impl Way<'_> {
     }
 
     fn backend(&mut self, route: &Route) -> Outcome {
+        if route.action == Action::AddSlash {
+            let location = filter::slash_location(&self.head);
+            return self.redirect("the rule's path ends in a slash", 301, location);
+        }
         let Action::Proxy { backend, fallback } = route.action else {
             return Outcome::own(404, "no rule and no default backend: the built-in 404");
         };
@@ -241,10 +252,11 @@ impl Way<'_> {
         self.access(route);
         self.towards(route);
         self.endpoints = targets;
-        Outcome {
-            text: format!("one of {} answers, in turn", plural(self.endpoints.len(), "endpoint")),
-            ..Outcome::default()
-        }
+        let text = match self.endpoints.len() {
+            1 => "the only endpoint answers".into(),
+            count => format!("one of {count} endpoints answers, in turn"),
+        };
+        Outcome { text, ..Outcome::default() }
     }
 
     fn access(&mut self, route: &Route) {
@@ -340,16 +352,18 @@ fn certificate(tables: &Tables, host: &str) -> String {
 
 /// The scheme that filters see.
 fn scheme<'a>(url: &'a Url, asked: &Asked, settings: &Settings) -> &'a str {
-    let told = asked.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-proto"));
-    match told.filter(|_| settings.use_forwarded_headers) {
-        Some((_, proto)) if proto.eq_ignore_ascii_case("https") => "https",
-        Some((_, proto)) if proto.eq_ignore_ascii_case("http") => "http",
+    match forwarded(asked, settings, "x-forwarded-proto") {
+        Some(proto) if proto.eq_ignore_ascii_case("https") => "https",
+        Some(proto) if proto.eq_ignore_ascii_case("http") => "http",
         _ => &url.scheme,
     }
 }
 
-fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+/// The first value of a header that says what the client asked another proxy for, where such headers are believed.
+fn forwarded<'a>(asked: &'a Asked, settings: &Settings, name: &str) -> Option<&'a str> {
+    let mut told = asked.headers.iter().filter(|_| settings.use_forwarded_headers);
+    let (_, value) = told.find(|(header, _)| header.eq_ignore_ascii_case(name))?;
+    value.split(',').next().map(str::trim).filter(|value| !value.is_empty())
 }
 
 fn bytes(count: u64) -> String {

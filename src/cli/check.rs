@@ -19,6 +19,10 @@ pub(super) fn run(flags: CheckFlags) -> u8 {
         Ok(input) => input,
         Err(message) => return print::error(&message, UNUSABLE),
     };
+    if input.files == 0 {
+        let message = format!("{} holds no YAML or JSON file: name the directory that does", input.name);
+        return print::error(&message, UNUSABLE);
+    }
     let findings = Findings::of(&input);
     match flags.output {
         Output::Json => print::out(&json::render(&findings)),

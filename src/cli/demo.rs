@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::{FINE, NOT_FINE, print};
 use crate::app::{self, Plan, Signals, Started, certificate, options};
 use crate::config::flags::{DemoFlags, LogLevel};
-use crate::config::{Named, Rules};
+use crate::config::{Named, Rules, program};
 use crate::metrics::Identity;
 use crate::proxy;
 use backend::Backends;
@@ -126,7 +126,7 @@ fn introduction(flags: &DemoFlags, place: &Place, example: &Example) -> String {
         styled(STRONG, "Change a rule, save, and ask again: it is live within 100 ms."),
         styled(CODE, &format!("{directory}/ingress.yaml")),
         styled(STRONG, "Ask why a request is answered as it is:"),
-        styled(CODE, &format!("slipway explain http://shop.example/cart{admin}")),
+        styled(CODE, &format!("{} explain http://shop.example/cart{admin}", program())),
         styled(STRONG, "Look at what is in force, and what is counted:"),
         styled(CODE, &format!("curl http://{0}/config   curl http://{0}/metrics", place.admin)),
     );
@@ -136,6 +136,6 @@ fn introduction(flags: &DemoFlags, place: &Place, example: &Example) -> String {
 fn farewell(example: &Example) -> String {
     match example.kept() {
         Some(directory) => format!("\nGoodbye. The example stays in {}.\n", directory.display()),
-        None => "\nGoodbye. Next: slipway ingress --manifests DIR, with your own YAML.\n".into(),
+        None => format!("\nGoodbye. Next, with your own YAML: {} ingress --manifests DIR\n", program()),
     }
 }

@@ -51,6 +51,12 @@ fn load(path: &Path, rules: &Rules) -> Result<Loaded, String> {
         let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
         return Ok(files::load_text(&path.to_string_lossy(), &text, &options::files(rules, Path::new("."))));
     }
+    if !path.exists() {
+        let path = path.display();
+        return Err(format!(
+            "{path} does not exist: name a directory of YAML or JSON files, one such file, or -"
+        ));
+    }
     files::load(&options::files(rules, path)).map_err(|e| e.to_string())
 }
 

@@ -36,6 +36,12 @@ pub(super) fn error(message: &str, code: u8) -> u8 {
     code
 }
 
+/// Writes a hint to standard error.
+pub(super) fn note(message: &str) {
+    let mut err = anstream::stderr();
+    let _ = writeln!(err, "\n{GOOD}note{GOOD:#}: {message}");
+}
+
 /// Whether standard output is a terminal.
 pub(super) fn to_terminal() -> bool {
     io::stdout().is_terminal()

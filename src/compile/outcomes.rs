@@ -20,6 +20,8 @@ use crate::model::{Kind, ObjectRef, Origin, Report, Severity, Snapshot};
 
 /// The reason that says nothing against an Ingress: its pods come and go.
 const NO_ENDPOINTS: &str = "NoEndpoints";
+/// Another one: an Ingress written in an old form is in force as a whole.
+const OLD_FORM: &str = "OldApiVersion";
 
 /// Every report but those about backends, sorted.
 pub(super) fn reports(snapshot: &Snapshot, attached: &Attached, chosen: &Chosen) -> Vec<Report> {
@@ -160,7 +162,8 @@ fn outcome(
 fn verdict(ingress: &Ingress, routes: usize, reports: &[Report]) -> Verdict {
     let told = of(&ingress.object, reports);
     let asks_for_routes = !ingress.rules.is_empty() || ingress.default_backend.is_some();
-    let complaint = |report: &Report| report.severity > Severity::Note && report.reason != NO_ENDPOINTS;
+    let harmless = |report: &Report| [NO_ENDPOINTS, OLD_FORM].contains(&report.reason);
+    let complaint = |report: &Report| report.severity > Severity::Note && !harmless(report);
     let refused = |report: &Report| report.severity == Severity::Error;
     match () {
         () if routes == 0 && (told.iter().any(refused) || !asks_for_routes) => Verdict::Refused,

@@ -144,7 +144,7 @@ pub struct RuleFlags {
     #[arg(long, value_name = "NAMESPACE/NAME", value_parser = named)]
     pub default_backend_service: Option<Named>,
 
-    /// Only objects of this namespace
+    /// Only Ingresses of this namespace
     #[arg(long, value_name = "NAMESPACE")]
     pub watch_namespace: Option<String>,
 

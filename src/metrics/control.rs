@@ -1,5 +1,8 @@
 //! Gauges of the control side: reloads, certificates, reports, the size of what is in force.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry,
 };
@@ -7,7 +10,7 @@ use prometheus::{
 use super::{counter_with, register};
 
 /// A certificate in force, for `ssl_expire_time_seconds` and `ssl_certificate_info`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CertificateInfo {
     /// The host it is used for.
     pub host: String,
@@ -21,6 +24,16 @@ pub struct CertificateInfo {
     pub algorithm: String,
     /// End of validity, seconds since the epoch.
     pub not_after: i64,
+}
+
+impl CertificateInfo {
+    fn expire_labels(&self) -> [&str; 3] {
+        [&self.host, &self.namespace, &self.secret]
+    }
+
+    fn info_labels(&self) -> [&str; 5] {
+        [&self.host, &self.namespace, &self.secret, &self.serial, &self.algorithm]
+    }
 }
 
 /// How many reports of each severity are open.
@@ -56,6 +69,8 @@ pub(super) struct Control {
     errors: IntCounter,
     expire: GaugeVec,
     info: IntGaugeVec,
+    /// What the two above show.
+    certificates: Mutex<BTreeSet<CertificateInfo>>,
     reports: IntGaugeVec,
     load: IntGaugeVec,
     compile: Histogram,
@@ -93,6 +108,7 @@ impl Control {
                 "Always 1; the labels describe a certificate in force",
                 &info_labels,
             ),
+            certificates: Mutex::default(),
             reports: gauges(registry, "slipway_reports", "Open reports, by severity", &["severity"]),
             load: gauges(
                 registry,
@@ -115,15 +131,20 @@ impl Control {
         self.errors.inc();
     }
 
+    /// Touches only what differs: there may be a hundred thousand.
     pub(super) fn certificates(&self, certificates: &[CertificateInfo]) {
-        self.expire.reset();
-        self.info.reset();
-        for c in certificates {
-            let expire = [c.host.as_str(), &c.namespace, &c.secret];
-            self.expire.with_label_values(&expire).set(c.not_after as f64);
-            let info = [c.host.as_str(), &c.namespace, &c.secret, &c.serial, &c.algorithm];
-            self.info.with_label_values(&info).set(1);
+        let now: BTreeSet<CertificateInfo> = certificates.iter().cloned().collect();
+        let mut known = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        for c in known.difference(&now) {
+            // Absent already when two had the same labels.
+            let _ = self.expire.remove_label_values(&c.expire_labels());
+            let _ = self.info.remove_label_values(&c.info_labels());
         }
+        for c in now.difference(&known) {
+            self.expire.with_label_values(&c.expire_labels()).set(c.not_after as f64);
+            self.info.with_label_values(&c.info_labels()).set(1);
+        }
+        *known = now;
     }
 
     pub(super) fn reports(&self, reports: Severities) {
@@ -207,6 +228,8 @@ mod tests {
         metrics.certificates(&[certificate("b.example")]);
         let text = metrics.text();
         assert!(!text.contains("a.example"), "{text}");
+        metrics.certificates(&[CertificateInfo { not_after: 1_900_000_001, ..certificate("b.example") }]);
+        assert!(metrics.text().contains("namespace=\"\",secret_name=\"\"} 1900000001"), "renewed");
         assert!(text.contains(
             "ssl_expire_time_seconds{host=\"b.example\",namespace=\"\",secret_name=\"\"} 1900000000"
         ));

@@ -182,6 +182,9 @@ fn route_reason(table: &HostTable, route: &Route) -> String {
     if route.origin.is_default {
         return "no rule of the host matches this path: its default route answers".into();
     }
+    if route.action == Action::AddSlash {
+        return "a rule of the host is this path with a slash at its end".into();
+    }
     match (table.paths(), route.origin.kind) {
         (Paths::Regex(_), _) => "the first expression that matches, longest first".into(),
         (_, PathKind::Exact) => "the rule is exactly this path".into(),
@@ -191,14 +194,10 @@ fn route_reason(table: &HostTable, route: &Route) -> String {
 
 /// The other rules of the host, in order of precedence.
 fn rivals(table: &HostTable, chosen: &Arc<Route>, path: &str) -> Vec<Loser> {
-    let mut after = false;
     let mut losers = Vec::new();
     for (index, route) in table.routes().enumerate() {
-        if Arc::ptr_eq(route, chosen) {
-            after = true;
-            continue;
-        }
-        if route.action == Action::AddSlash || losers.len() >= MOST_LOSERS {
+        let told = Arc::ptr_eq(route, chosen) || route.action == Action::AddSlash;
+        if told || losers.len() >= MOST_LOSERS {
             continue;
         }
         let patterns = match table.paths() {
@@ -207,7 +206,7 @@ fn rivals(table: &HostTable, chosen: &Arc<Route>, path: &str) -> Vec<Loser> {
         };
         let reason = match table.paths() {
             _ if route.origin.is_default => "answers only when no rule matches".to_owned(),
-            Paths::Regex(_) => regex_reason(&patterns, path, after),
+            Paths::Regex(_) => regex_reason(&patterns, path),
             _ => literal_reason(&route.origin, path),
         };
         losers.push(Loser { origin: route.origin.clone(), reason });
@@ -215,12 +214,13 @@ fn rivals(table: &HostTable, chosen: &Arc<Route>, path: &str) -> Vec<Loser> {
     losers
 }
 
-fn regex_reason(patterns: &[&(Pattern, u32)], path: &str, after: bool) -> String {
-    let matches = patterns.iter().any(|(pattern, _)| pattern.matches(path));
+fn regex_reason(patterns: &[&(Pattern, u32)], path: &str) -> String {
     let shown: Vec<_> = patterns.iter().map(|(pattern, _)| format!("{pattern:?}")).collect();
-    match (matches, after) {
-        (true, _) => format!("{} matches too, but comes later in the order", shown.join(" or ")),
-        (false, _) => format!("regex {} did not match", shown.join(" or ")),
+    let shown = shown.join(" or ");
+    if patterns.iter().any(|(pattern, _)| pattern.matches(path)) {
+        format!("{shown} matches too, but comes later in the order")
+    } else {
+        format!("regex {shown} did not match")
     }
 }
 

@@ -47,7 +47,7 @@ impl Endpoints {
     }
 
     /// Adds or replaces an object; true when a Service's endpoints changed.
-    pub(super) fn put(&mut self, object: &ObjectRef, service: Key, sets: Vec<EndpointSet>) -> bool {
+    pub(super) fn put(&mut self, object: &ObjectRef, service: &Key, sets: Vec<EndpointSet>) -> bool {
         let (kind, key) = (object.kind, &object.key);
         let held = Held { service: service.clone(), sets: sets.into_iter().map(Arc::new).collect() };
         if self.table(kind).is_staging() {
@@ -58,13 +58,13 @@ impl Endpoints {
         if !self.table_mut(kind).put(key.clone(), held) {
             return false;
         }
-        let moved = former.filter(|former| *former != service);
+        let moved = former.filter(|former| former != service);
         if let Some(former) = &moved {
             self.leave(former, kind, key);
         }
         self.members.entry(service.clone()).or_default().insert((kind, key.clone()));
         let left = moved.is_some_and(|former| self.refresh(&former));
-        self.refresh(&service) || left
+        self.refresh(service) || left
     }
 
     /// Removes an object; true when a Service's endpoints changed.
@@ -101,7 +101,11 @@ impl Endpoints {
             self.members.entry(held.service.clone()).or_default().insert((kind, key.clone()));
             touched.insert(held.service.clone());
         }
-        touched.iter().fold(false, |changed, service| self.refresh(service) || changed)
+        let mut changed = false;
+        for service in &touched {
+            changed |= self.refresh(service);
+        }
+        changed
     }
 
     /// Gathers a Service's endpoints anew; true when they changed.

@@ -178,7 +178,8 @@ fn read(key: &str, text: &str, policy: &mut Policy, context: Context<'_>) -> Res
         Parse::Known { without, .. } => {
             Err(Complaint::warn("AnnotationIgnored", format!("is known but not yet honoured: {without}")))
         }
-        Parse::Into(_) if text.contains(['\r', '\n']) => Err(multi_line(row)),
+        // Only raw nginx text may have several lines.
+        Parse::Into(_) if row.risk < Risk::Critical && text.contains(['\r', '\n']) => Err(multi_line(row)),
         Parse::Into(parser) => parser(text, policy, &Context { key: row.key, ..context }),
     }
 }

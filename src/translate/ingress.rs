@@ -161,11 +161,7 @@ fn backend(backend: &v1::IngressBackend, field: &str, told: &mut Told<'_>) -> Op
         told.tell(Severity::Error, "InvalidBackend", field, message.to_owned());
         return None;
     };
-    let what = format!("{}/{}", resource.kind, resource.name);
-    let message =
-        format!("backends that are no Service are not supported, {what} answers 404: name a Service instead");
-    told.tell(Severity::Error, "ResourceBackend", &format!("{field}.resource"), message);
-    Some(BackendRef::Resource { what: what.into() })
+    Some(BackendRef::Resource { what: format!("{}/{}", resource.kind, resource.name).into() })
 }
 
 fn port(port: Option<&v1::ServiceBackendPort>, field: &str, told: &mut Told<'_>) -> Option<PortRef> {
@@ -255,10 +251,10 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_backend_is_kept_for_its_404_and_reported() {
+    fn a_resource_backend_is_kept_for_its_404_which_compiling_tells() {
         let ingress = translate(r#"{"defaultBackend": {"resource": {"kind": "Bucket", "name": "b"}}}"#);
         assert_eq!(ingress.default_backend, Some(BackendRef::Resource { what: "Bucket/b".into() }));
-        assert_eq!(ingress.reports[0].reason, "ResourceBackend");
+        assert_eq!(ingress.reports, []);
     }
 
     #[test]

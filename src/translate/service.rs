@@ -73,13 +73,12 @@ fn cluster_ips(spec: &v1::ServiceSpec, told: &mut Told<'_>) -> Vec<IpAddr> {
         if listed.is_empty() { ("spec.clusterIP", single) } else { ("spec.clusterIPs", listed) };
     let mut addresses = Vec::new();
     for text in texts.iter().filter(|text| !text.is_empty()) {
-        match value::address(text) {
-            Some((address, _)) => addresses.push(address),
-            None => {
-                let message = format!("\"{text}\" is not an IP address and is ignored: correct or remove it");
-                told.tell(Severity::Warning, "InvalidAddress", field, message);
-            }
+        if let Some((address, _)) = value::address(text) {
+            addresses.push(address);
+            continue;
         }
+        let message = format!("\"{text}\" is not an IP address and is ignored: correct or remove it");
+        told.tell(Severity::Warning, "InvalidAddress", field, message);
     }
     addresses
 }
@@ -101,15 +100,15 @@ fn service_port(at: usize, port: &v1::ServicePort, told: &mut Told<'_>) -> Optio
     };
     let target = match &port.target_port {
         None | Some(IntOrString::Int(0)) => PortRef::Number(number),
-        Some(IntOrString::Int(target)) => match u16::try_from(*target) {
-            Ok(target) => PortRef::Number(target),
-            Err(_) => {
+        Some(IntOrString::Int(target)) => {
+            let fine = u16::try_from(*target).ok();
+            if fine.is_none() {
                 let message =
                     format!("targetPort {target} is ignored: write a number from 1 to 65535 or a name");
                 told.tell(Severity::Error, "InvalidPort", &format!("{field}.targetPort"), message);
-                PortRef::Number(number)
             }
-        },
+            PortRef::Number(fine.unwrap_or(number))
+        }
         // The API server wants a letter in a name; a quoted number can only mean the number.
         Some(IntOrString::String(target)) => match target.parse::<u16>() {
             Ok(target) => PortRef::Number(target),

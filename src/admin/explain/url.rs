@@ -8,7 +8,7 @@ pub(super) struct Url {
     pub(super) scheme: String,
     /// Host and port; the `Host` header where there is one.
     pub(super) authority: String,
-    /// The port the client connects to.
+    /// The port as backends and redirects are told it.
     pub(super) port: u16,
     /// Path and query.
     pub(super) uri: String,
@@ -32,7 +32,8 @@ impl Url {
         let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         let told = asked.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
         let authority = told.map_or(authority, |(_, host)| host).to_owned();
-        let port = port.unwrap_or(if scheme == "https" { 443 } else { 80 });
+        // As the proxy tells it: 443 for TLS, whatever the port is.
+        let port = if scheme == "https" { 443 } else { port.unwrap_or(80) };
         Ok(Self { scheme, authority, port, uri })
     }
 
@@ -64,7 +65,7 @@ mod tests {
         };
         let expect = |s: &str, a: &str, p: u16, u: &str| (s.to_owned(), a.to_owned(), p, u.to_owned());
         assert_eq!(parse("a.example", &[]), expect("http", "a.example", 80, "/"));
-        assert_eq!(parse("HTTPS://a.example:8443?x", &[]), expect("https", "a.example:8443", 8443, "/?x"));
+        assert_eq!(parse("HTTPS://a.example:8443?x", &[]), expect("https", "a.example:8443", 443, "/?x"));
         assert_eq!(parse("http://a/b#c", &[("host", "B.example")]), expect("http", "B.example", 80, "/b"));
     }
 }

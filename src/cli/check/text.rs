@@ -106,10 +106,10 @@ fn brief(report: &Report) -> String {
 /// A report on its own.
 fn full(report: &Report) -> String {
     let place = report.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
-    let whose = if report.object.kind == Kind::File && report.place.is_some() {
-        String::new() // the place names the file
-    } else {
-        format!("{}: ", report.object)
+    let whose = match (report.object.kind, &report.place) {
+        (Kind::File, Some(_)) => String::new(), // the place names the file
+        (Kind::File, None) => format!("{}: ", report.object.key),
+        _ => format!("{}: ", report.object),
     };
     format!("{place}{}: {whose}{}", severity(report.severity), report.message)
 }

@@ -1,5 +1,6 @@
 //! A tree -> a Kubernetes object, with the place of whatever has the wrong type.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -88,7 +89,9 @@ fn field_path(path: &Path) -> String {
     let mut text = String::new();
     for segment in path {
         match segment {
-            Segment::Seq { index } => text.push_str(&format!("[{index}]")),
+            Segment::Seq { index } => {
+                let _ = write!(text, "[{index}]"); // writing to a String cannot fail
+            }
             Segment::Map { key } | Segment::Enum { variant: key } => {
                 if !text.is_empty() {
                     text.push('.');

@@ -166,7 +166,7 @@ fn text(path: &std::path::Path) -> Result<String, Unread> {
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = good.split(|byte| *byte == b'\n').count();
         let column = good.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let at = At { line: number(line), column: number(column) };

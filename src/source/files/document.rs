@@ -139,7 +139,7 @@ impl Reader<'_> {
             }
         };
         let origin = Arc::new(node.origin(self.file));
-        let name = match self.name(node, kind) {
+        let name = match name_of(node, kind) {
             Ok(name) => name,
             Err(report) => {
                 return Outcome::Broken {
@@ -238,44 +238,44 @@ impl Reader<'_> {
         Ok(Object::Ingress(ingress))
     }
 
-    /// The object's name, read before anything else so that a broken object is known by it.
-    fn name(&self, node: &Node, kind: Kind) -> Result<ObjectRef, Report> {
-        let metadata = node.find("metadata");
-        let text = |field: &str| {
-            let found = metadata.and_then(|m| m.find(field)).map(|n| &n.data);
-            match found {
-                Some(Data::Text(text)) => Some(text.clone()),
-                Some(Data::Scalar(Value::Null, _)) | None => None,
-                // Wrong, and told as such when the object is decoded; but it names the object.
-                Some(Data::Scalar(_, text)) => Some(text.to_string()),
-                Some(_) => Some(String::new()),
-            }
-        };
-        let cluster_wide = matches!(kind, Kind::IngressClass | Kind::Namespace | Kind::Node);
-        let namespace = if cluster_wide {
-            String::new()
-        } else {
-            text("namespace").filter(|n| !n.is_empty()).unwrap_or_else(|| DEFAULT_NAMESPACE.into())
-        };
-        let name = text("name").unwrap_or_default();
-        let object = ObjectRef::new(kind, namespace.as_str(), name.as_str());
-        let fine = |part: &str| {
-            part.len() <= 253 && !part.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control())
-        };
-        let message = if name.is_empty() {
-            "metadata.name is missing: add it"
-        } else if !fine(&name) || !fine(&namespace) {
-            "metadata.name or metadata.namespace is no Kubernetes name: use lower-case letters, digits, '-' and '.'"
-        } else {
-            return Ok(object);
-        };
-        let unnamed = ObjectRef::new(kind, "", if name.is_empty() { "(unnamed)" } else { "(misnamed)" });
-        Err(Report::new(&unnamed, Severity::Error, "NameMissing", message))
-    }
-
     fn file_object(&self) -> ObjectRef {
         file_object(self.file)
     }
+}
+
+/// The object's name, read before anything else so that a broken object is known by it.
+fn name_of(node: &Node, kind: Kind) -> Result<ObjectRef, Report> {
+    let metadata = node.find("metadata");
+    let text = |field: &str| {
+        let found = metadata.and_then(|m| m.find(field)).map(|n| &n.data);
+        match found {
+            Some(Data::Text(text)) => Some(text.clone()),
+            Some(Data::Scalar(Value::Null, _)) | None => None,
+            // Wrong, and told as such when the object is decoded; but it names the object.
+            Some(Data::Scalar(_, text)) => Some(text.to_string()),
+            Some(_) => Some(String::new()),
+        }
+    };
+    let cluster_wide = matches!(kind, Kind::IngressClass | Kind::Namespace | Kind::Node);
+    let namespace = if cluster_wide {
+        String::new()
+    } else {
+        text("namespace").filter(|n| !n.is_empty()).unwrap_or_else(|| DEFAULT_NAMESPACE.into())
+    };
+    let name = text("name").unwrap_or_default();
+    let object = ObjectRef::new(kind, namespace.as_str(), name.as_str());
+    let fine = |part: &str| {
+        part.len() <= 253 && !part.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control())
+    };
+    let message = if name.is_empty() {
+        "metadata.name is missing: add it"
+    } else if !fine(&name) || !fine(&namespace) {
+        "metadata.name or metadata.namespace is no Kubernetes name: use lower-case letters, digits, '-' and '.'"
+    } else {
+        return Ok(object);
+    };
+    let unnamed = ObjectRef::new(kind, "", if name.is_empty() { "(unnamed)" } else { "(misnamed)" });
+    Err(Report::new(&unnamed, Severity::Error, "NameMissing", message))
 }
 
 /// The object that reports about a file as a whole name.

@@ -91,6 +91,13 @@ fn send(updates: &Updates, all: impl IntoIterator<Item = Update>) -> bool {
     !updates.is_closed() && all.into_iter().all(|update| updates.blocking_send(update).is_ok())
 }
 
+/// The whole path of a directory that is named through a link.
+fn link(root: &Path) -> Option<PathBuf> {
+    let whole = std::path::absolute(root).ok()?;
+    let is_link = std::fs::symlink_metadata(&whole).is_ok_and(|metadata| metadata.is_symlink());
+    is_link.then_some(whole)
+}
+
 /// Whether a path that is no manifest may matter: it may be a directory, or what a link leads to.
 fn is_telling(path: &Path, only_content: bool) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -128,6 +135,8 @@ struct Follower {
     unwatched: Option<String>,
     /// The directory itself, as it was when the watch began.
     root: Option<(PathBuf, (u64, u64))>,
+    /// The directory as it was named, when that is a link: it may be led elsewhere.
+    link: Option<PathBuf>,
     outside: BTreeSet<PathBuf>,
     pending: Pending,
     /// Files that lost everything, and when to believe it.
@@ -145,6 +154,7 @@ impl Follower {
             watcher: None,
             unwatched: None,
             root: None,
+            link: None,
             outside: BTreeSet::new(),
             pending: Pending::default(),
             doubtful: BTreeMap::new(),
@@ -157,6 +167,7 @@ impl Follower {
     fn watch(&mut self) {
         self.outside.clear();
         (self.watcher, self.root) = (None, None);
+        self.link = link(&self.directory.root);
         self.next_watch = Instant::now() + LOOK;
         let Ok(root) = self.directory.root.canonicalize() else { return };
         let Ok(metadata) = std::fs::metadata(&root) else { return };
@@ -174,12 +185,16 @@ impl Follower {
                 overflow.store(true, Ordering::Relaxed);
             }
         };
+        let home = self.link.as_deref().and_then(Path::parent);
         let watched = notify::recommended_watcher(handler).and_then(|mut watcher| {
+            if let Some(home) = home {
+                watcher.watch(home, RecursiveMode::NonRecursive)?;
+            }
             watcher.watch(&root, RecursiveMode::Recursive)?;
             Ok(watcher)
         });
         match watched {
-            Ok(watcher) => (self.watcher, self.unwatched) = (Some(watcher), None),
+            Ok(telling) => (self.watcher, self.unwatched) = (Some(telling), None),
             Err(error) => self.unwatched = Some(error.to_string()),
         }
         self.root = Some((root, tree::inode(&metadata)));
@@ -227,6 +242,9 @@ impl Follower {
         };
         let written = matches!(event.kind, EventKind::Modify(ModifyKind::Data(_)));
         for path in &event.paths {
+            if self.is_beside(path) {
+                continue;
+            }
             let Some(file) = self.manifest(path) else {
                 self.pending.everything |= is_telling(path, closed || written);
                 continue;
@@ -244,6 +262,13 @@ impl Follower {
             self.pending.first.get_or_insert(now);
             self.pending.last = Some(now);
         }
+    }
+
+    /// Whether a path only lies beside the link to the directory.
+    fn is_beside(&self, path: &Path) -> bool {
+        let Some(link) = &self.link else { return false };
+        let home = path.parent().filter(|home| Some(*home) == link.parent());
+        home.is_some_and(|home| path != link && !self.outside.contains(home))
     }
 
     /// The file of the directory that a path names, if it can be told without looking.

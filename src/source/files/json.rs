@@ -9,9 +9,9 @@ use super::node::{At, Data, Entry, Fault, Node};
 /// Reads the documents of a JSON text: those before a fault, and the fault.
 pub(super) fn parse(text: &str) -> (Vec<Node>, Option<Fault>) {
     let mut documents = Vec::new();
-    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    let stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
     let mut walk = Walk { text, at: 0, line: 1, column: 1, counted: 0 };
-    while let Some(value) = stream.next() {
+    for value in stream {
         match value {
             Ok(value) => match walk.value(value) {
                 Ok(node) => documents.push(node),
@@ -183,7 +183,7 @@ mod tests {
         };
         assert_eq!(at("kind"), (2, 3));
         assert_eq!(at("spec"), (3, 2));
-        assert_eq!(at("spec.a\"b[1]"), (3, 22));
+        assert_eq!(at("spec.a\"b[1]"), (3, 23));
         assert_eq!(at("spec.a\"b[2]"), (4, 2));
         assert_eq!(at("spec.c"), (4, 9));
         assert_eq!(documents[1].find("x").unwrap().at, At { line: 6, column: 7 });

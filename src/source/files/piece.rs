@@ -52,11 +52,14 @@ pub(super) fn cut(text: &str) -> Vec<Text<'_>> {
 impl Text<'_> {
     /// Reads the piece: what to remember of it, and what to apply.
     pub(super) fn read(&self, file: &Name, options: &Options) -> (Piece, Vec<(ObjectRef, Vec<Object>)>) {
-        let (documents, fault) = self.parse();
+        let (mut documents, fault) = self.parse();
+        if fault.is_some() {
+            documents.retain(|node| !node.entries().is_empty()); // half a map looks like text
+        }
         let mut piece = Piece { hash: self.hash, lines_before: self.lines_before, ..Piece::default() };
         let mut outcomes: Vec<Outcome> =
             documents.into_iter().flat_map(|node| document::read(node, file, options)).collect();
-        outcomes.extend(fault.map(|fault| broken(fault, file)));
+        outcomes.extend(fault.map(|fault| self.broken(&fault, file)));
         let fresh = sort(&mut piece, outcomes);
         (piece, fresh)
     }
@@ -74,10 +77,13 @@ impl Text<'_> {
         let (other, other_fault) = yaml::parse(self.part);
         if other_fault.is_none() { (other, None) } else { (documents, fault) }
     }
-}
 
-fn broken(fault: Fault, file: &Name) -> Outcome {
-    let message = format!("cannot be read from here on: {}; correct it", fault.what);
-    let report = Report::new(&document::file_object(file), Severity::Error, "InvalidSyntax", message);
-    Outcome::Broken { name: None, reports: vec![Report { place: Some(place(file, fault.at)), ..report }] }
+    fn broken(&self, fault: &Fault, file: &Name) -> Outcome {
+        let text = self.part.text;
+        let template = text.find("{{").is_some_and(|start| text[start..].contains("}}"));
+        let remedy = if template { "this looks like a template, render it first" } else { "correct it" };
+        let message = format!("cannot be read from here on: {}; {remedy}", fault.what);
+        let report = Report::new(&document::file_object(file), Severity::Error, "InvalidSyntax", message);
+        Outcome::Broken { name: None, reports: vec![Report { place: Some(place(file, fault.at)), ..report }] }
+    }
 }

@@ -58,9 +58,22 @@ pub(super) fn parse(part: Part<'_>) -> (Vec<Node>, Option<Fault>) {
     let mut documents = Vec::new();
     let mut builder = Builder::new(part.lines_before);
     let mut parser = Parser::new_from_str(part.text);
-    let fault = builder.run(&mut parser, &mut documents).err();
+    let fault = builder.run(&mut parser, &mut documents).err().map(|fault| at_tab(fault, part));
     documents.retain(|node| !node.is_null());
     (documents, fault)
+}
+
+/// The parser names the word before a forbidden tab; people look for the tab.
+fn at_tab(fault: Fault, part: Part<'_>) -> Fault {
+    if !fault.what.contains("tab") {
+        return fault;
+    }
+    let lines = (1..).zip(part.text.lines()).map(|(number, line)| (number + part.lines_before, line));
+    let tab = lines.skip_while(|(number, _)| *number < fault.at.line).find_map(|(number, line)| {
+        let indent = line.bytes().take_while(|b| matches!(b, b' ' | b'\t'));
+        indent.zip(1..).find(|(byte, _)| *byte == b'\t').map(|(_, column)| At { line: number, column })
+    });
+    Fault { at: tab.unwrap_or(fault.at), what: "a tab stands in the indentation: use spaces".into() }
 }
 
 /// Puts events together to trees, without recursion.

@@ -107,17 +107,12 @@ pub(super) fn default_backend(
     Ok(())
 }
 
-/// `canary`: such an Ingress never serves on its own, and an unreadable value must not make it.
+/// `canary`: such an Ingress never serves on its own (compiling tells so), and an unreadable value must not make it.
 pub(super) fn canary(text: &str, policy: &mut Policy, _: &Context<'_>) -> Result<(), Complaint> {
     let value = value::boolean(text);
-    policy.canary = value.unwrap_or(true);
-    if !policy.canary {
-        return Ok(());
-    }
-    Err(Complaint::warn(
-        "AnnotationIgnored",
-        "canaries are known but not yet honoured: this Ingress is ignored, the main one gets all requests",
-    ))
+    policy.canary = *value.as_ref().unwrap_or(&true);
+    let wrong = |why| Complaint::warn("InvalidAnnotation", format!("{why}; \"true\" is assumed until then"));
+    value.map(|_| ()).map_err(wrong)
 }
 
 fn timeout(text: &str, into: &mut Option<Duration>) -> Result<(), Complaint> {

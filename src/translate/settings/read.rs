@@ -9,8 +9,9 @@ use crate::model::settings::Settings;
 type Read = Result<(), String>;
 
 /// Says that the default is used.
-fn default(why: String) -> String {
-    format!("{why}; the default is used until then")
+fn default(mut why: String) -> String {
+    why.push_str("; the default is used until then");
+    why
 }
 
 /// A boolean field.

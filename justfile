@@ -1,0 +1,42 @@
+# One command per intent. `just` lists them; without just, the lines below work in any shell.
+
+# List the commands.
+default:
+    @just --list --unsorted
+
+# See it work: backends, rules, TLS and the curl lines to try.
+demo *ARGS:
+    cargo run --release -- demo {{ARGS}}
+
+# Everything that continuous integration runs, or some steps of it: just test fmt lint test
+test *STEPS:
+    tests/run.sh {{STEPS}}
+
+# Format the code.
+fmt:
+    cargo fmt
+
+# Format and lint check, documentation too.
+lint:
+    tests/run.sh fmt lint doc
+
+# Dependencies: duplicates, licences, sources.
+deny:
+    tests/run.sh deny
+
+# Dependencies: known vulnerabilities (fetches the advisory database).
+audit:
+    cargo deny check advisories
+
+# Write the golden files of the compiler anew; read the difference before you commit it.
+golden:
+    UPDATE_GOLDEN=1 cargo test --test compile
+    git diff --stat -- tests/compile
+
+# Beside nginx and HAProxy: just bench --quick small big connect https hosts idle changes propagation
+bench *ARGS:
+    benches/proxy/run.sh {{ARGS}}
+
+# Time of compiling and routing.
+criterion *ARGS:
+    cargo bench --bench compile --bench routing -- {{ARGS}}

@@ -210,7 +210,8 @@ fn tls_config() -> Arc<ClientConfig> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone());
         let builder = builder.with_safe_default_protocol_versions().unwrap().dangerous();
-        let mut config = builder.with_custom_certificate_verifier(Arc::new(Any(provider))).with_no_client_auth();
+        let mut config =
+            builder.with_custom_certificate_verifier(Arc::new(Any(provider))).with_no_client_auth();
         // Each handshake in full: what is asked is which certificate comes.
         config.resumption = rustls::client::Resumption::disabled();
         Arc::new(config)

@@ -69,7 +69,10 @@ fn hundreds_of_changes_under_load_fail_no_request_and_lose_no_connection() {
 }
 
 fn write_first(manifests: &Manifests, pods: &[SocketAddr]) {
-    manifests.write("steady.yaml", &(service("steady", pods) + &ingress("steady", "steady.example", "/", "steady")));
+    manifests.write(
+        "steady.yaml",
+        &(service("steady", pods) + &ingress("steady", "steady.example", "/", "steady")),
+    );
     let moving: Vec<String> = (0..pods.len()).map(|n| service(&format!("pod-{n}"), &pods[n..=n])).collect();
     manifests.write("pods.yaml", &moving.concat());
     manifests.write("secure.yaml", &secure("secure", "secure.example", "secure-tls", "steady"));
@@ -95,7 +98,8 @@ fn apply(manifests: &Manifests, pods: &[SocketAddr], change: u32) {
         // A rule leads elsewhere, with other settings.
         1 => {
             let size = format!("{}m", 1 + round);
-            let annotations = [("proxy-body-size", size.as_str()), ("use-regex", if turn == 0 { "true" } else { "false" })];
+            let annotations =
+                [("proxy-body-size", size.as_str()), ("use-regex", if turn == 0 { "true" } else { "false" })];
             let moving = ingress_with("moving", "moving.example", "/", &format!("pod-{turn}"), &annotations);
             let scaled = ingress("scaled", "scaled.example", "/", "scaled");
             manifests.replace("moving.yaml", &(moving + &scaled));
@@ -113,7 +117,8 @@ fn apply(manifests: &Manifests, pods: &[SocketAddr], change: u32) {
         // The same certificate, written in place; and a path more on a host under load.
         _ => {
             manifests.write("secret.yaml", &certificates()[turn].secret("secure-tls"));
-            manifests.write("path.yaml", &ingress("path", "steady.example", &format!("/path/{round}"), "pod-0"));
+            manifests
+                .write("path.yaml", &ingress("path", "steady.example", &format!("/path/{round}"), "pod-0"));
         }
     }
 }
@@ -180,7 +185,8 @@ impl Load {
         };
         for client in CLIENTS {
             let to = if client.tls { server.https } else { server.http };
-            let (stop, requests, failures) = (load.stop.clone(), load.requests.clone(), load.failures.clone());
+            let (stop, requests, failures) =
+                (load.stop.clone(), load.requests.clone(), load.failures.clone());
             load.clients.push(thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     if let Err(failure) = client.connection(to, &stop, &requests) {
@@ -220,9 +226,9 @@ impl Client {
                 break;
             }
             requests.fetch_add(1, Ordering::Relaxed);
-            let answer = connection
-                .get(self.host, "/path")
-                .map_err(|error| told(if number == 0 { "first request" } else { "request" }, error.to_string()))?;
+            let answer = connection.get(self.host, "/path").map_err(|error| {
+                told(if number == 0 { "first request" } else { "request" }, error.to_string())
+            })?;
             if answer.status != 200 || !answer.body.starts_with("Hello from pod-") {
                 return Err(told("answer", format!("{} {:?}", answer.status, answer.body)));
             }

@@ -218,7 +218,12 @@ impl Server {
             let place = &report["place"];
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let (line, column) = (&place["line"], &place["column"]);
-            format!("{}:{line}:{column} {}: {}", text(&place["file"]), text(&report["reason"]), text(&report["message"]))
+            format!(
+                "{}:{line}:{column} {}: {}",
+                text(&place["file"]),
+                text(&report["reason"]),
+                text(&report["message"])
+            )
         };
         config["reports"].as_array().unwrap().iter().map(line).collect()
     }

@@ -82,7 +82,11 @@ impl ClientIo {
         }
         let tcp = match &self.transport {
             Transport::Plain(stream) => stream,
-            Transport::Tls(stream) => stream.get_ref().0,
+            Transport::Tls(stream) => match stream.get_ref() {
+                // A request that came along with the end of the handshake is decrypted already: the socket is silent.
+                (_, session) if !session.wants_read() => return Poll::Ready(()),
+                (tcp, _) => tcp,
+            },
         };
         tcp.poll_read_ready(cx).map(drop)
     }

@@ -70,9 +70,9 @@ impl Controller {
         let now: BTreeSet<Report> = reports.iter().cloned().collect();
         for report in now.difference(&self.reported).take(LOGGED) {
             match report.severity {
-                Severity::Note => info!("{report}"),
-                Severity::Warning => warn!("{report}"),
-                Severity::Error => error!("{report}"),
+                Severity::Note => info!("{}", words(report)),
+                Severity::Warning => warn!("{}", words(report)),
+                Severity::Error => error!("{}", words(report)),
             }
         }
         let more = now.difference(&self.reported).count().saturating_sub(LOGGED);
@@ -80,7 +80,7 @@ impl Controller {
             warn!("and {more} more reports: see all with `slipway check` or at /config");
         }
         for report in self.reported.difference(&now).take(LOGGED) {
-            info!("no longer: {report}");
+            info!("no longer: {}", words(report));
         }
         let of = |severity| now.iter().filter(|report| report.severity == severity).count();
         self.metrics.reports(Severities {
@@ -90,6 +90,12 @@ impl Controller {
         });
         self.reported = now;
     }
+}
+
+/// A report without its severity, which the log line begins with.
+fn words(report: &Report) -> String {
+    let place = report.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+    format!("{place}{}{}", report.subject(), report.message)
 }
 
 /// Hosts with rules, and rules. Walks over everything: asked only when hosts changed.

@@ -133,6 +133,7 @@ fn explain(error: &str, found: Option<&Node>, is_secret: bool) -> String {
         (Some(wanted), Some(found)) if !error.starts_with("missing") => {
             let hint = match (wanted, &found.data) {
                 ("text", Data::Scalar(value, _)) if !value.is_null() => ": put it in quotes",
+                ("a number", Data::Text(text)) if text.parse::<f64>().is_err() => ": write digits",
                 ("a number" | "true or false", Data::Text(_)) => ": write it without quotes",
                 _ => ": correct it",
             };

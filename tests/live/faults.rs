@@ -79,6 +79,17 @@ fn broken_yaml_is_told_with_line_and_column_and_its_last_good_form_serves() {
 }
 
 #[test]
+fn a_wildcard_host_without_quotes_is_told_how_to_write_it() {
+    let part = ingress("part", "part.example", "/", "web");
+    let scene = Scene::new(&part);
+    let bare = part.replace("part.example", "*.part.example");
+    scene.broken(&bare, "part.yaml:9:11", &["wildcard host", "in quotes", "good form keeps serving"], 1);
+    scene.serves_part();
+    scene.corrected(&bare.replace("*.part.example", "'*.part.example'"));
+    scene.server.until_body("any.part.example", "/", "Hello from web");
+}
+
+#[test]
 fn a_broken_document_does_not_touch_the_others_of_its_file() {
     let part = ingress("part", "part.example", "/", "web");
     let scene = Scene::new(&part);

@@ -102,7 +102,7 @@ fn remedy(what: &str) -> &'static str {
         ("'}'", "close what \"{\" opened, and put commas between the entries"),
         ("']'", "close what \"[\" opened, and put commas between the entries"),
         ("end of stream", "close the quotes"),
-        ("unknown anchor", "name it with \"&\" before it is used with \"*\""),
+        ("unknown anchor", "put text that begins with \"*\", such as a wildcard host, in quotes"),
     ];
     let known = REMEDIES.iter().find(|(words, _)| what.contains(words));
     known.map_or("correct it", |(_, remedy)| remedy)

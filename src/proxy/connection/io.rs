@@ -82,7 +82,14 @@ impl ClientIo {
         }
         let tcp = match &self.transport {
             Transport::Plain(stream) => stream,
-            Transport::Tls(stream) => stream.get_ref().0,
+            Transport::Tls(stream) => {
+                let (tcp, session) = stream.get_ref();
+                // The first request often comes with the end of the handshake: then the session has it, not the socket.
+                if !session.wants_read() {
+                    return Poll::Ready(());
+                }
+                tcp
+            }
         };
         tcp.poll_read_ready(cx).map(drop)
     }

@@ -26,7 +26,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -37,7 +37,7 @@ use crate::model::route::Host;
 use crate::routing::endpoints::BackendId;
 use crate::routing::{Action, HostTable, Route, filter};
 use asked::Asked;
-use body::Body;
+use body::{Body, Content};
 use connection::Client;
 use record::{Facts, Record};
 use send::{Job, Outcome};
@@ -52,7 +52,17 @@ async fn serve(client: Arc<Client>, request: Request<Incoming>) -> Result<Respon
     let (mut parts, body) = request.into_parts();
     let tunnel = Wanted::of(&mut parts);
     let mut record = Record::new(client, view, parts);
-    Ok(match answer(record.facts(), &tunnel, body).await {
+    let empty = body.is_end_stream();
+    let answered = answer(record.facts(), &tunnel, body).await;
+    let unread = match &answered {
+        Ok(Outcome::Answer(_, _, Content::Http1(receiving))) => receiving.is_sending(),
+        Ok(_) => false,
+        Err(_) => !empty,
+    };
+    if unread {
+        record.facts().client.leave_unread();
+    }
+    Ok(match answered {
         Ok(Outcome::Answer(status, headers, content)) => respond::finish(record, status, headers, content),
         Ok(Outcome::Switched(headers, stream, early)) => switch(record, tunnel, headers, stream, early),
         Err(Reply::Page(status, location)) => respond::page(record, status, location),

@@ -1,14 +1,14 @@
 //! One client connection: which protocol it speaks, when it is idle, how it ends.
 //!
-//! A connection that waits for its next request for a while is parked: hyper's buffers are dropped and a small task
-//! holds nothing but the socket, until bytes arrive.
+//! A connection that waits for its next request for a while is parked: hyper's buffers are dropped and its task holds
+//! nothing but the socket, until bytes arrive.
 
 mod io;
 mod park;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -61,6 +61,8 @@ pub(super) struct Client {
     head_since: AtomicU64,
     /// Since when the client takes nothing; [`NEVER`] while it does.
     blocked_since: AtomicU64,
+    /// A body was not read to its end, so closing at once could destroy the answer on its way.
+    unread: AtomicBool,
     tunnel: Mutex<Option<Tunnel>>,
 }
 
@@ -104,6 +106,7 @@ impl Client {
             active: AtomicU64::new(timer::now_millis()),
             head_since: AtomicU64::new(NEVER),
             blocked_since: AtomicU64::new(NEVER),
+            unread: AtomicBool::new(false),
             tunnel: Mutex::default(),
         }
     }
@@ -124,6 +127,11 @@ impl Client {
     pub(super) fn request_ended(&self) {
         self.in_flight.store(self.in_flight.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
         self.active.store(timer::now_millis(), Ordering::Relaxed);
+    }
+
+    /// A body is not read to its end.
+    pub(super) fn leave_unread(&self) {
+        self.unread.store(true, Ordering::Relaxed);
     }
 
     /// Leaves the endpoint's side of an upgrade for when the 101 is written.
@@ -173,36 +181,51 @@ enum Due {
     Cut,
 }
 
-/// Takes over an accepted socket. Runs as a task of its own.
+/// Takes over an accepted socket. Runs as a task of its own, which is small while it waits: what serves requests is
+/// boxed and dropped when the connection falls idle.
 pub(super) async fn run(tcp: TcpStream, peer: SocketAddr, listener: Arc<Listener>) {
     let _open = Open::new();
     worker::with(|worker| worker.counts.borrow_mut().accepted += 1);
+    let (client, mut io);
     if listener.secure {
-        let Some((tls, facts, http2)) = super::tls::handshake(tcp).await else { return };
-        let client = Arc::new(Client::new(peer, listener, Some(facts)));
-        let io = ClientIo::tls(tls, client.clone());
-        if http2 { serve_http2(io, &client).await } else { park::wait(io, client) }
+        let Some((tls, facts, http2)) = Box::pin(super::tls::handshake(tcp)).await else { return };
+        client = Arc::new(Client::new(peer, listener, Some(facts)));
+        io = ClientIo::tls(tls, client.clone());
+        if http2 {
+            return Box::pin(serve_http2(io, &client)).await;
+        }
     } else {
-        let client = Arc::new(Client::new(peer, listener, None));
-        park::wait(ClientIo::plain(tcp, client.clone()), client);
+        client = Arc::new(Client::new(peer, listener, None));
+        io = ClientIo::plain(tcp, client.clone());
+        io.read_ahead();
+    }
+    while park::wait(&io, &client).await {
+        match Box::pin(serve(io, &client)).await {
+            Some(idle) => io = idle,
+            None => return,
+        }
     }
 }
 
 /// Serves what comes until the connection ends or falls idle again.
-async fn serve(mut io: ClientIo, client: Arc<Client>) {
-    if client.requests.load(Ordering::Relaxed) == 0 && client.tls.is_none() {
-        match io::sniff(&mut io).await {
-            Some(io::Protocol::Http2) => return serve_http2(io, &client).await,
-            Some(io::Protocol::Http1) => {}
-            None => return,
+async fn serve(mut io: ClientIo, client: &Arc<Client>) -> Option<ClientIo> {
+    if client.requests() == 0 && client.tls.is_none() {
+        match io::sniff(&mut io).await? {
+            io::Protocol::Http1 => {}
+            io::Protocol::Http2 => {
+                serve_http2(io, client).await;
+                return None;
+            }
         }
     }
-    let (end, io, early) = serve_http1(io, &client).await;
+    let (end, io, early) = serve_http1(io, client).await;
     match end {
+        End::Idle => return Some(io.with_prefix(early)),
+        End::Tunnel(tunnel) => tunnel.run(io.half_closing(), early).await,
+        End::Closed if client.unread.load(Ordering::Relaxed) => io.linger().await,
         End::Closed => {}
-        End::Idle => park::wait(io.with_prefix(early), client),
-        End::Tunnel(tunnel) => tunnel.run(io, early).await,
     }
+    None
 }
 
 async fn serve_http1(io: ClientIo, client: &Arc<Client>) -> (End, ClientIo, bytes::Bytes) {
@@ -232,7 +255,10 @@ async fn serve_http1(io: ClientIo, client: &Arc<Client>) -> (End, ClientIo, byte
                 Due::Nothing => {}
                 Due::Park => return Poll::Ready(End::Idle),
                 Due::Close => Pin::new(&mut connection).graceful_shutdown(),
-                Due::Cut => return Poll::Ready(End::Closed),
+                Due::Cut => {
+                    client.unread.store(false, Ordering::Relaxed);
+                    return Poll::Ready(End::Closed);
+                }
             }
         }
     })
@@ -300,5 +326,22 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         worker::try_with(Worker::closed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an idle connection costs besides the socket: its task and what it points to.
+    #[tokio::test]
+    async fn a_waiting_connection_is_small() {
+        let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let listener = Arc::new(Listener { secure: false, port: "80".into() });
+        let task = run(tcp, address, listener);
+        let size = size_of_val(&task) + size_of::<Client>();
+        assert!(size < 1024, "{size} bytes");
     }
 }

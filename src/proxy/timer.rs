@@ -213,7 +213,8 @@ mod tests {
 
     /// Moves the start back, so that `ticks` more have passed.
     fn pass(wheel: &mut Wheel, ticks: u64) -> usize {
-        wheel.start = Instant::now() - TICK * u32::try_from(wheel.now + ticks).unwrap();
+        let passed = TICK * u32::try_from(wheel.now + ticks).unwrap();
+        wheel.start = Instant::now().checked_sub(passed).unwrap();
         wheel.advance().len()
     }
 

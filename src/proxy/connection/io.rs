@@ -1,13 +1,15 @@
 //! The byte stream of a client: in the clear or over TLS, with what was read ahead, watched for idleness.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::{Client, NEVER};
@@ -17,6 +19,12 @@ use crate::proxy::worker;
 
 /// How every HTTP/2 connection begins (RFC 9113 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How much is read of a fresh connection at once.
+const READ_AHEAD: usize = 2 << 10;
+/// How long a client that goes on sending is listened to after its answer, in all and between two reads (nginx's
+/// `lingering_time` and `lingering_timeout`).
+const LINGER: Duration = Duration::from_secs(30);
+const LINGER_READ: Duration = Duration::from_secs(5);
 /// Buffers that are smaller than this together are written as one.
 const GATHER: usize = 4 << 10;
 
@@ -32,6 +40,8 @@ pub(super) struct ClientIo {
     transport: Transport,
     /// Read ahead; comes before what the transport has.
     prefix: Bytes,
+    /// The end of writing is told to the client while reading goes on.
+    half_closes: bool,
     client: Arc<Client>,
 }
 
@@ -63,16 +73,61 @@ pub(super) async fn sniff(io: &mut ClientIo) -> Option<Protocol> {
 
 impl ClientIo {
     pub(super) fn plain(stream: TcpStream, client: Arc<Client>) -> Self {
-        Self { transport: Transport::Plain(stream), prefix: Bytes::new(), client }
+        Self { transport: Transport::Plain(stream), prefix: Bytes::new(), half_closes: false, client }
     }
 
     pub(super) fn tls(stream: Box<TlsStream>, client: Arc<Client>) -> Self {
-        Self { transport: Transport::Tls(stream), prefix: Bytes::new(), client }
+        Self { transport: Transport::Tls(stream), prefix: Bytes::new(), half_closes: false, client }
     }
 
     pub(super) fn with_prefix(mut self, prefix: Bytes) -> Self {
         self.prefix = prefix;
         self
+    }
+
+    /// For a tunnel, whose two directions end apart.
+    pub(super) fn half_closing(mut self) -> Self {
+        self.half_closes = true;
+        self
+    }
+
+    /// Reads what a client in the clear has sent by now. Saves a turn of the event loop: mostly the request is there.
+    pub(super) fn read_ahead(&mut self) {
+        if let Transport::Plain(stream) = &self.transport {
+            let mut first = [0; READ_AHEAD];
+            if let Ok(count) = (&*SockRef::from(stream)).read(&mut first)
+                && count > 0
+            {
+                self.prefix = Bytes::copy_from_slice(&first[..count]);
+                self.note_read();
+            }
+        }
+    }
+
+    /// Whether there are bytes that were read but not yet used.
+    pub(super) fn has_read_ahead(&self) -> bool {
+        !self.prefix.is_empty()
+    }
+
+    /// Ends the connection so that the client can still read the answer, although it goes on sending: says that no more
+    /// comes, then drops what arrives for a while (RFC 9112 9.6).
+    pub(super) async fn linger(mut self) {
+        let _ = self.half_closing_now().await;
+        let mut dropped = [0; 4 << 10];
+        let timer = Timer::new();
+        let drop_all = async {
+            while let Ok(Ok(count)) = Timer::new().within(LINGER_READ, self.read(&mut dropped)).await {
+                if count == 0 {
+                    break;
+                }
+            }
+        };
+        let _ = timer.within(LINGER, drop_all).await;
+    }
+
+    async fn half_closing_now(&mut self) -> io::Result<()> {
+        self.half_closes = true;
+        self.shutdown().await
     }
 
     /// Ready when there is something to read, be it the end.
@@ -82,11 +137,14 @@ impl ClientIo {
         }
         let tcp = match &self.transport {
             Transport::Plain(stream) => stream,
-            Transport::Tls(stream) => match stream.get_ref() {
-                // A request that came along with the end of the handshake is decrypted already: the socket is silent.
-                (_, session) if !session.wants_read() => return Poll::Ready(()),
-                (tcp, _) => tcp,
-            },
+            Transport::Tls(stream) => {
+                let (tcp, session) = stream.get_ref();
+                // The first request often comes with the end of the handshake: then the session has it, not the socket.
+                if !session.wants_read() {
+                    return Poll::Ready(());
+                }
+                tcp
+            }
         };
         tcp.poll_read_ready(cx).map(drop)
     }
@@ -195,7 +253,11 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().transport {
+        let this = self.get_mut();
+        let half_closes = this.half_closes;
+        match &mut this.transport {
+            // Closing the socket, which follows, says the same.
+            Transport::Plain(_) if !half_closes => Poll::Ready(Ok(())),
             Transport::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }

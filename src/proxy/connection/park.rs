@@ -1,25 +1,22 @@
 //! Waits for the first bytes of a request with as little memory as possible.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::Client;
 use super::io::ClientIo;
-use super::{Client, Open};
 use crate::proxy::timer::{self, Elapsed, Timer};
 use crate::proxy::worker::{self, Worker};
 
-/// Parks a connection until something can be read, then serves it. It is closed when its time is over, or at once when
-/// the worker drains.
-pub(super) fn wait(io: ClientIo, client: Arc<Client>) {
-    tokio::spawn(parked(io, client, Open::new()));
-}
-
-async fn parked(io: ClientIo, client: Arc<Client>, open: Open) {
+/// Waits until something can be read; false when the connection's time is over or the worker drains.
+pub(super) async fn wait(io: &ClientIo, client: &Client) -> bool {
+    if io.has_read_ahead() {
+        return true;
+    }
     let timer = Timer::new();
-    timer.arm(left(&client));
-    let readable = std::future::poll_fn(|cx| {
+    timer.arm(left(client));
+    std::future::poll_fn(|cx| {
         if io.poll_readable(cx).is_ready() {
             return Poll::Ready(true);
         }
@@ -27,17 +24,8 @@ async fn parked(io: ClientIo, client: Arc<Client>, open: Open) {
             return Poll::Ready(false);
         }
         timer.poll(cx).map(|Elapsed| false)
-    });
-    if readable.await {
-        resume(io, client, open);
-    }
-}
-
-fn resume(io: ClientIo, client: Arc<Client>, open: Open) {
-    tokio::spawn(async move {
-        let _open = open;
-        super::serve(io, client).await;
-    });
+    })
+    .await
 }
 
 /// How long the connection may stay silent: a new one until its first head, another one between two requests.

@@ -83,6 +83,11 @@ impl Receiving {
         }
     }
 
+    /// Whether the request is still being sent.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.sending.is_some()
+    }
+
     /// The stream and what was read too far, after the endpoint switched protocols.
     pub(crate) fn into_stream(mut self) -> Option<(Stream, Bytes)> {
         let link = self.link.take()?;

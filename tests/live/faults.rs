@@ -90,6 +90,35 @@ fn a_wildcard_host_without_quotes_is_told_how_to_write_it() {
 }
 
 #[test]
+fn what_people_get_wrong_first_is_told_with_what_is_right() {
+    let part = ingress("part", "part.example", "/", "web");
+    let scene = Scene::new(&part);
+    let bare = part.replace("port: {number: 80}", "port: 80");
+    scene.broken(
+        &bare,
+        "part.yaml:14:",
+        &["service.port: ", "write {number: 80}", "good form keeps serving"],
+        1,
+    );
+    scene.broken(
+        &part.replace("Ingress\n", "Ingres\n"),
+        "part.yaml:2:1",
+        &["kind \"Ingres\"", "write \"Ingress\"", "good form keeps serving"],
+        1,
+    );
+    let unversioned = part.replace("apiVersion: networking.k8s.io/v1\n", "");
+    scene.broken(&unversioned, "part.yaml:1:1", &["write \"apiVersion: networking.k8s.io/v1\""], 1);
+    scene.broken(
+        &part.replace("v1\n", "v2\n"),
+        "part.yaml:1:1",
+        &["networking.k8s.io/v2", "networking.k8s.io/v1"],
+        1,
+    );
+    scene.corrected(&part);
+    scene.serves_part();
+}
+
+#[test]
 fn a_broken_document_does_not_touch_the_others_of_its_file() {
     let part = ingress("part", "part.example", "/", "web");
     let scene = Scene::new(&part);

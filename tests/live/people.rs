@@ -32,7 +32,7 @@ fn a_missing_directory_is_a_clear_message() {
 fn an_empty_directory_is_a_warning_and_serves_what_comes() {
     let manifests = Manifests::new(&[]);
     let server = Server::start(&manifests, &[]);
-    server.wait_for("holds no Kubernetes objects, so there is nothing to serve: put .yaml");
+    server.wait_for("holds no Kubernetes objects that are served: put .yaml");
     assert_eq!(server.get("web.example", "/").status, 404);
     let web = service("web", &[Backend::start("web").address]) + &ingress("web", "web.example", "/", "web");
     manifests.write("web.yaml", &web);

@@ -60,11 +60,9 @@ impl Directory {
         let tree = match tree::scan(&self.root) {
             Ok(tree) => tree,
             Err(error) => {
-                let message = format!(
-                    "{} cannot be read any more ({error}), what it held keeps serving: bring it back",
-                    self.root.display()
-                );
-                self.trouble = vec![whole(Severity::Error, "DirectoryUnreadable", message)];
+                let message =
+                    format!("cannot be read any more ({error}), what it held keeps serving: bring it back");
+                self.trouble = vec![self.whole(Severity::Error, "DirectoryUnreadable", message)];
                 return Err(error);
             }
         };
@@ -127,24 +125,24 @@ impl Directory {
             }
         }
         let mut reports = self.trouble.clone();
-        if reports.is_empty() && self.holdings.is_empty() {
-            let message = format!(
-                "{} holds no Kubernetes objects, so there is nothing to serve: put .yaml, .yml or .json files there",
-                self.root.display()
-            );
-            reports.push(whole(Severity::Warning, "NothingToServe", message));
+        if reports.is_empty() && self.holdings.is_empty() && !self.holdings.is_troubled() {
+            let message =
+                "holds no Kubernetes objects that are served: put .yaml, .yml or .json files with them there";
+            reports.push(self.whole(Severity::Warning, "NothingToServe", message.to_owned()));
         }
         self.holdings.report(WHOLE.into(), reports);
     }
 
     /// Reports something about the directory until the next look.
     pub(super) fn warn(&mut self, reason: &'static str, message: String) {
-        self.trouble.push(whole(Severity::Warning, reason, message));
+        let report = self.whole(Severity::Warning, reason, message);
+        self.trouble.push(report);
     }
-}
 
-fn whole(severity: Severity, reason: &'static str, message: String) -> Report {
-    Report::new(&file_object(&WHOLE.into()), severity, reason, message)
+    /// A report about the directory, by the name it was given.
+    fn whole(&self, severity: Severity, reason: &'static str, message: String) -> Report {
+        Report::new(&file_object(&self.root.to_string_lossy().into()), severity, reason, message)
+    }
 }
 
 /// The text of a file.

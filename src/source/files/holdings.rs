@@ -94,6 +94,11 @@ impl Holdings {
         self.owners.is_empty()
     }
 
+    /// Whether anything is to be told about any file.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.files.keys().any(|file| self.reported.contains(file))
+    }
+
     /// How many objects of unused kinds there are, by kind.
     pub(super) fn ignored(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();

@@ -1,8 +1,9 @@
 //! A change of the directory is live soon after it was written, whoever writes it and how.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::backend::Backend;
 use super::manifest::{ingress, service};
@@ -112,6 +113,34 @@ fn a_rule_that_moves_from_file_to_file_is_never_gone() {
             status => Err(status.to_string()),
         }
     });
+}
+
+#[test]
+fn a_file_that_is_still_being_written_is_not_believed_yet() {
+    let first = ingress("first", "first.example", "/", "a");
+    let second = ingress("second", "second.example", "/", "b");
+    let (manifests, server) = serving(&[("web.yaml", &(first.clone() + &second))]);
+    let mut connection = super::client::Connection::plain(server.http).unwrap();
+    let mut serves = |what: &str| {
+        let answer = connection.get("second.example", "/").unwrap();
+        assert_eq!(answer.status, 200, "{what}: {answer:?}");
+    };
+    for _ in 0..5 {
+        let start = Instant::now();
+        let mut file = fs::File::create(manifests.path().join("web.yaml")).unwrap();
+        // Shorter than the follower waits for a writer; long enough that it notices the change.
+        while start.elapsed() < Duration::from_millis(20) {
+            serves("the file is empty");
+        }
+        file.write_all(first.as_bytes()).unwrap();
+        while start.elapsed() < Duration::from_millis(40) {
+            serves("half of the file is written");
+        }
+        file.write_all(second.as_bytes()).unwrap();
+        drop(file);
+        serves("all of it is written");
+    }
+    assert_eq!(server.reports(), Vec::<String>::new());
 }
 
 #[test]

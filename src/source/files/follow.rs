@@ -4,7 +4,7 @@
 //! and their writer has closed them. Whatever is not so clear (a directory, a link, a lost event) makes it look at
 //! the stamps of all files. Now and then it does so anyway, for file systems that tell nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::oneshot;
 
 use super::directory::{Directory, Reading};
+use super::pending::Pending;
 use super::tree::{self, Tree};
 use super::{KINDS, Options};
 use crate::model::Name;
@@ -25,10 +26,6 @@ use crate::store::Update;
 
 /// How many messages may wait; when more come, everything is looked at instead.
 pub(super) const QUEUE: usize = 4096;
-/// How long nothing must happen before a change is read.
-const QUIET: Duration = Duration::from_millis(10);
-/// How long a change may be held back while more follows.
-const HOLD: Duration = Duration::from_millis(60);
 /// How long a file that lost everything may stay so before that counts.
 const PATIENCE: Duration = Duration::from_millis(30);
 /// How often everything is looked at although nothing was told.
@@ -104,26 +101,6 @@ fn is_telling(path: &Path, only_content: bool) -> bool {
     let temporary = [".swp", ".swx", ".swpx", ".tmp", "~"].iter().any(|end| name.ends_with(end));
     let content = path.extension().is_some_and(|e| ["yaml", "yml", "json"].iter().any(|k| e == *k));
     !temporary && (content || !only_content)
-}
-
-/// What has happened and is not yet read.
-#[derive(Default)]
-struct Pending {
-    files: BTreeSet<Name>,
-    /// Files that somebody has written to and not closed yet.
-    open: HashSet<Name>,
-    everything: bool,
-    first: Option<Instant>,
-    last: Option<Instant>,
-}
-
-impl Pending {
-    /// When it has settled, or has been held back for long enough.
-    fn due(&self) -> Option<Instant> {
-        let (first, last) = self.first.zip(self.last)?;
-        let quiet = if self.open.is_empty() { last + QUIET } else { first + HOLD };
-        Some(quiet.min(first + HOLD))
-    }
 }
 
 struct Follower {
@@ -241,26 +218,29 @@ impl Follower {
             _ => false,
         };
         let written = matches!(event.kind, EventKind::Modify(ModifyKind::Data(_)));
+        let moved = matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)));
+        let now = Instant::now();
         for path in &event.paths {
             if self.is_beside(path) {
                 continue;
             }
             let Some(file) = self.manifest(path) else {
-                self.pending.everything |= is_telling(path, closed || written);
+                if is_telling(path, closed || written) {
+                    self.pending.unclear(now);
+                }
                 continue;
             };
-            if closed {
-                self.pending.open.remove(&file);
-            } else if written {
-                self.pending.open.insert(file.clone());
+            if written {
+                self.doubtful.remove(&file); // somebody is about to fill it
+                self.pending.written(file, now);
+            } else if closed || moved {
+                self.pending.ended(file, now);
+            } else {
+                self.pending.changed(file, now);
             }
-            self.pending.files.insert(file);
         }
-        self.pending.everything |= event.paths.is_empty() || self.overflow.swap(false, Ordering::Relaxed);
-        if self.pending.everything || !self.pending.files.is_empty() {
-            let now = Instant::now();
-            self.pending.first.get_or_insert(now);
-            self.pending.last = Some(now);
+        if event.paths.is_empty() || self.overflow.swap(false, Ordering::Relaxed) {
+            self.pending.unclear(now);
         }
     }
 
@@ -282,14 +262,13 @@ impl Follower {
     /// Reads what is due.
     fn act(&mut self) {
         let now = Instant::now();
-        let settled = self.pending.due().is_some_and(|due| now >= due);
-        let pending = if settled { std::mem::take(&mut self.pending) } else { Pending::default() };
-        let mut files = pending.files;
-        let look = pending.everything || self.overflow.swap(false, Ordering::Relaxed);
+        let (mut files, everything) = self.pending.take(now);
+        let look = everything || self.overflow.swap(false, Ordering::Relaxed);
         // Who removes the whole directory does not mean its files.
         let missing = !self.directory.root.exists();
         if missing || look || now >= self.next_look {
-            files.extend(self.look());
+            let changed = self.look();
+            files.extend(changed.into_iter().filter(|file| !self.pending.is_open(file)));
         }
         if missing {
             files.clear();

@@ -209,7 +209,8 @@ async fn serve_http1(io: ClientIo, client: &Arc<Client>) -> (End, ClientIo, byte
     let keep_alive = worker::with(|worker| !worker.view().settings().keep_alive.is_zero());
     let service = service_fn(|request| super::serve(client.clone(), request));
     let mut builder = http1::Builder::new();
-    builder.keep_alive(keep_alive).header_read_timeout(None).max_buf_size(HEAD_LIMIT as usize);
+    builder.keep_alive(keep_alive).header_read_timeout(None);
+    builder.max_buf_size(HEAD_LIMIT as usize).max_header_size(HEAD_LIMIT as usize);
     let mut connection = builder.serve_connection(TokioIo::new(io), service);
     let timer = Timer::new();
     timer.arm(CHECK);

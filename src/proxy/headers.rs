@@ -75,11 +75,16 @@ names! {
 /// `Host` and the framing of the body are the caller's.
 pub(super) fn to_backend(received: &HeaderMap, told: &Forwarded<'_>, sink: &mut impl Sink) {
     let connection = connection_options(received);
+    let mut cookies_sent = false;
     for (name, value) in received {
         if is_own(name) || connection.iter().any(|option| option.eq_ignore_ascii_case(name.as_str())) {
             continue;
         }
-        sink.put(name, value.as_bytes());
+        if *name != header::COOKIE {
+            sink.put(name, value.as_bytes());
+        } else if !std::mem::replace(&mut cookies_sent, true) {
+            sink.put(name, &cookies(received));
+        }
     }
     sink.put(&X_REQUEST_ID, told.request_id.as_bytes());
     sink.put(&X_REAL_IP, told.remote.as_bytes());
@@ -101,6 +106,16 @@ pub(super) fn to_backend(received: &HeaderMap, told: &Forwarded<'_>, sink: &mut 
     if let Some(prefix) = told.prefix {
         sink.put(&X_FORWARDED_PREFIX, prefix.as_bytes());
     }
+}
+
+/// All cookies as one value: HTTP/2 may split them, HTTP/1 may not (RFC 9113 8.2.3).
+fn cookies(received: &HeaderMap) -> Vec<u8> {
+    received
+        .get_all(header::COOKIE)
+        .into_iter()
+        .map(HeaderValue::as_bytes)
+        .collect::<Vec<_>>()
+        .join(&b"; "[..])
 }
 
 /// Fields of a request that end here: hop-by-hop ones, those that are set anew, and `Proxy` (httpoxy).
@@ -236,6 +251,12 @@ mod tests {
     fn several_values_of_one_name_stay_apart() {
         let out = sent(&[("accept", "a"), ("accept", "b")], &told());
         assert!(out.starts_with("accept: a\r\naccept: b\r\n"), "{out}");
+    }
+
+    #[test]
+    fn split_cookies_are_joined() {
+        let out = sent(&[("cookie", "a=1"), ("accept", "a"), ("cookie", "b=2")], &told());
+        assert!(out.starts_with("cookie: a=1; b=2\r\naccept: a\r\nx-request-id"), "{out}");
     }
 
     #[test]

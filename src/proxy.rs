@@ -77,6 +77,9 @@ impl From<StatusCode> for Reply {
 async fn answer(facts: &mut Facts, tunnel: &Wanted, body: Incoming) -> Result<Outcome, Reply> {
     let Facts { client, view, parts, trace, .. } = facts;
     let (view, parts) = (&**view, &*parts);
+    if parts.method == Method::CONNECT {
+        return Err(StatusCode::METHOD_NOT_ALLOWED.into());
+    }
     let asked = match Asked::read(client, view.settings(), parts) {
         Ok(asked) => asked,
         Err(status) => {
@@ -84,9 +87,6 @@ async fn answer(facts: &mut Facts, tunnel: &Wanted, body: Incoming) -> Result<Ou
             return Err(status.into());
         }
     };
-    if parts.method == Method::CONNECT {
-        return Err(StatusCode::METHOD_NOT_ALLOWED.into());
-    }
     trace.note(&asked, client, parts, view.log.is_some());
     let host = view.tables.routes.host(&asked.host);
     let route = host.route(&asked.path);

@@ -181,7 +181,8 @@ pub(super) async fn run(tcp: TcpStream, peer: SocketAddr, listener: Arc<Listener
         let Some((tls, facts, http2)) = super::tls::handshake(tcp).await else { return };
         let client = Arc::new(Client::new(peer, listener, Some(facts)));
         let io = ClientIo::tls(tls, client.clone());
-        if http2 { serve_http2(io, &client).await } else { park::wait(io, client) }
+        // Not parked: the first request may have come with the end of the handshake, and then the socket stays silent.
+        if http2 { serve_http2(io, &client).await } else { serve(io, client).await }
     } else {
         let client = Arc::new(Client::new(peer, listener, None));
         park::wait(ClientIo::plain(tcp, client.clone()), client);

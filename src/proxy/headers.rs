@@ -118,9 +118,13 @@ fn cookies(received: &HeaderMap) -> Vec<u8> {
         .join(&b"; "[..])
 }
 
-/// Fields of a request that end here: hop-by-hop ones, those that are set anew, and `Proxy` (httpoxy).
+/// Fields of a request that end here: hop-by-hop ones, those that are set anew, `Proxy` (httpoxy), and names that
+/// nginx ignores because many backends take `X_Real_IP` for `X-Real-IP`.
 fn is_own(name: &HeaderName) -> bool {
     let name = name.as_str();
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return true;
+    }
     match name.as_bytes()[0] {
         b'x' => matches!(
             name,
@@ -233,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn hop_by_hop_fields_and_those_that_connection_names_end_here() {
+    fn hop_by_hop_fields_those_that_connection_names_and_odd_names_end_here() {
         let received = [
             ("connection", "close, X-Secret"),
             ("keep-alive", "5"),
@@ -241,6 +245,8 @@ mod tests {
             ("proxy", "evil"),
             ("te", "gzip"),
             ("upgrade", "h2c"),
+            ("x_real_ip", "6.6.6.6"),
+            ("x.y", "1"),
             ("accept", "*/*"),
         ];
         let out = sent(&received, &told());

@@ -24,5 +24,9 @@ mod malformed;
 mod redirects;
 #[path = "proxy/rules.rs"]
 mod rules;
+#[path = "proxy/streaming.rs"]
+mod streaming;
+#[path = "proxy/upstream.rs"]
+mod upstream;
 #[path = "proxy/versions.rs"]
 mod versions;

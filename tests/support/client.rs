@@ -195,7 +195,7 @@ pub async fn finish(answer: Response<Incoming>) -> Answer {
 pub async fn piece(body: &mut Incoming) -> Option<Bytes> {
     loop {
         let frame = body.frame().await?.unwrap();
-        if let Ok(data) = frame.into_data() {
+        if let Some(data) = frame.into_data().ok().filter(|data| !data.is_empty()) {
             return Some(data);
         }
     }

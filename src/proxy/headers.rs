@@ -170,11 +170,14 @@ pub(super) fn connection_options(headers: &HeaderMap) -> Vec<&str> {
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|option| !option.is_empty()).collect()
 }
 
-/// The protocol the client wants to upgrade to: `Upgrade` with `Connection: upgrade` (RFC 9110 7.8).
+/// The protocol the client wants to upgrade to: `Upgrade` with `Connection: upgrade` (RFC 9110 7.8). Never HTTP/2: the
+/// requests in such a tunnel would pass every rule by.
 pub(super) fn upgrade(headers: &HeaderMap) -> Option<&HeaderValue> {
     let protocol = headers.get(header::UPGRADE)?;
+    let mut named = protocol.as_bytes().split(|byte| *byte == b',');
     let asked = connection_options(headers).iter().any(|option| option.eq_ignore_ascii_case("upgrade"));
-    asked.then_some(protocol)
+    let http2 = named.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"h2c"));
+    (asked && !http2).then_some(protocol)
 }
 
 /// Whether the client takes trailers (`TE: trailers`), which gRPC servers insist on.
@@ -279,6 +282,8 @@ mod tests {
         assert!(upgrade(&headers).is_none());
         headers.insert("connection", HeaderValue::from_static("keep-alive, Upgrade"));
         assert_eq!(upgrade(&headers).unwrap(), "websocket");
+        headers.insert("upgrade", HeaderValue::from_static("websocket, H2C"));
+        assert!(upgrade(&headers).is_none());
     }
 
     #[test]

@@ -52,6 +52,8 @@ async fn serve(client: Arc<Client>, request: Request<Incoming>) -> Result<Respon
     let (mut parts, body) = request.into_parts();
     let tunnel = Wanted::of(&mut parts);
     let mut record = Record::new(client, view, parts);
+    // A body of unknown length counts with its head only.
+    record.facts().trace.request_length += body.size_hint().exact().unwrap_or(0);
     let empty = body.is_end_stream();
     let answered = answer(record.facts(), &tunnel, body).await;
     let unread = match &answered {
@@ -87,6 +89,9 @@ impl From<StatusCode> for Reply {
 async fn answer(facts: &mut Facts, tunnel: &Wanted, body: Incoming) -> Result<Outcome, Reply> {
     let Facts { client, view, parts, trace, .. } = facts;
     let (view, parts) = (&**view, &*parts);
+    if parts.method == Method::CONNECT {
+        return Err(StatusCode::METHOD_NOT_ALLOWED.into());
+    }
     let asked = match Asked::read(client, view.settings(), parts) {
         Ok(asked) => asked,
         Err(status) => {
@@ -94,9 +99,6 @@ async fn answer(facts: &mut Facts, tunnel: &Wanted, body: Incoming) -> Result<Ou
             return Err(status.into());
         }
     };
-    if parts.method == Method::CONNECT {
-        return Err(StatusCode::METHOD_NOT_ALLOWED.into());
-    }
     trace.note(&asked, client, parts, view.log.is_some());
     let host = view.tables.routes.host(&asked.host);
     let route = host.route(&asked.path);

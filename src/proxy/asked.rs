@@ -41,7 +41,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// Reads a head. The error is the status of the answer: 400 or 414.
+    /// Reads a head. The error is the status of the answer: 400, 414 or 501.
     pub(super) fn read(
         client: &'a Client,
         settings: &Settings,
@@ -50,6 +50,9 @@ impl<'a> Asked<'a> {
         let uri = parts.uri.path_and_query().map_or("/", |uri| uri.as_str());
         if uri.len() > TARGET_LIMIT {
             return Err(StatusCode::URI_TOO_LONG);
+        }
+        if !is_plainly_chunked(&parts.headers) {
+            return Err(StatusCode::NOT_IMPLEMENTED);
         }
         let mut authority = authority(parts).ok_or(StatusCode::BAD_REQUEST)?;
         let mut scheme = if client.listener.secure { "https" } else { "http" };
@@ -119,6 +122,14 @@ fn authority(parts: &Parts) -> Option<&str> {
         Some(value) => value.to_str().ok().filter(|host| !host.is_empty()),
         None => (parts.version == Version::HTTP_10).then_some(""),
     }
+}
+
+/// Whether the body comes as it is or in chunks and nothing else: another transfer coding would be lost on the way
+/// (RFC 9112 6.1).
+fn is_plainly_chunked(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).into_iter();
+    let chunked = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    chunked && codings.next().is_none()
 }
 
 fn is_trusted(settings: &Settings, address: IpAddr) -> bool {

@@ -30,6 +30,9 @@ const CHECK: Duration = Duration::from_secs(1);
 const SEND_TIMEOUT_MILLIS: u64 = 60_000;
 /// The longest head of a request, in bytes (ingress-nginx: one buffer of 1k and four of 8k).
 const HEAD_LIMIT: u32 = 40 << 10;
+/// How many bytes of bodies an HTTP/2 client may send ahead, for one request and for all of a connection.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
 const NEVER: u64 = u64::MAX;
 
 /// What the connections of one listener have in common.
@@ -232,7 +235,8 @@ async fn serve_http1(io: ClientIo, client: &Arc<Client>) -> (End, ClientIo, byte
     let keep_alive = worker::with(|worker| !worker.view().settings().keep_alive.is_zero());
     let service = service_fn(|request| super::serve(client.clone(), request));
     let mut builder = http1::Builder::new();
-    builder.keep_alive(keep_alive).header_read_timeout(None).max_buf_size(HEAD_LIMIT as usize);
+    builder.keep_alive(keep_alive).header_read_timeout(None);
+    builder.max_buf_size(HEAD_LIMIT as usize).max_header_size(HEAD_LIMIT as usize);
     let mut connection = builder.serve_connection(TokioIo::new(io), service);
     let timer = Timer::new();
     timer.arm(CHECK);
@@ -273,6 +277,7 @@ async fn serve_http2(io: ClientIo, client: &Arc<Client>) {
     let service = service_fn(move |request| super::serve(owned.clone(), request));
     let mut builder = http2::Builder::new(Spawn);
     builder.max_concurrent_streams(streams).enable_connect_protocol().max_header_list_size(HEAD_LIMIT);
+    builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
     let mut connection = builder.serve_connection(TokioIo::new(io), service);
     let timer = Timer::new();
     timer.arm(CHECK);

@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
 use super::backend::Backend;
+use super::client::Connection;
 use super::manifest::{ingress, service};
 use super::server::{Manifests, Server, eventually};
 
@@ -118,27 +119,25 @@ fn a_rule_that_moves_from_file_to_file_is_never_gone() {
 #[test]
 fn a_file_that_is_still_being_written_is_not_believed_yet() {
     let first = ingress("first", "first.example", "/", "a");
-    let second = ingress("second", "second.example", "/", "b");
-    let (manifests, server) = serving(&[("web.yaml", &(first.clone() + &second))]);
-    let mut connection = super::client::Connection::plain(server.http).unwrap();
-    let mut serves = |what: &str| {
-        let answer = connection.get("second.example", "/").unwrap();
+    let second = |service: &str| ingress("second", "second.example", "/", service);
+    let (manifests, server) = serving(&[("web.yaml", &(first.clone() + &second("a")))]);
+    let serves = |what: &str| {
+        let answer = server.get("second.example", "/");
         assert_eq!(answer.status, 200, "{what}: {answer:?}");
     };
-    for _ in 0..5 {
+    for service in ["b", "a", "b", "a", "b"] {
         let start = Instant::now();
         let mut file = fs::File::create(manifests.path().join("web.yaml")).unwrap();
-        // Shorter than the follower waits for a writer; long enough that it notices the change.
-        while start.elapsed() < Duration::from_millis(20) {
+        while start.elapsed() < Duration::from_millis(70) {
             serves("the file is empty");
         }
         file.write_all(first.as_bytes()).unwrap();
-        while start.elapsed() < Duration::from_millis(40) {
+        while start.elapsed() < Duration::from_millis(200) {
             serves("half of the file is written");
         }
-        file.write_all(second.as_bytes()).unwrap();
+        file.write_all(second(service).as_bytes()).unwrap();
         drop(file);
-        serves("all of it is written");
+        soon(server.until_body("second.example", "/", &format!("Hello from {service}\n")));
     }
     assert_eq!(server.reports(), Vec::<String>::new());
 }
@@ -171,7 +170,7 @@ fn an_endpoint_that_leaves_gets_no_more_requests_on_open_connections() {
     let (manifests, server) = serving(&[("web.yaml", &ingress("web", "web.example", "/", "pair"))]);
     manifests.write("pair.yaml", &service("pair", &both));
     server.until_status("web.example", "/", 200);
-    let mut connection = super::client::Connection::plain(server.http).unwrap();
+    let mut connection = Connection::plain(server.http).unwrap();
     let mut ask = || connection.get("web.example", "/").unwrap().body;
     let seen: String = (0..4).map(|_| ask()).collect();
     assert!(seen.contains("Hello from first") && seen.contains("Hello from second"), "{seen}");

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError};
 use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
@@ -191,6 +191,14 @@ impl Follower {
 
     /// Waits until there is something to do; false when it is time to end.
     fn wait(&mut self, messages: &Receiver<Message>) -> bool {
+        // What was told already comes first: a file may have been opened again since it was closed.
+        for _ in 0..QUEUE {
+            match messages.try_recv() {
+                Ok(Message::Changed(event)) => self.note(&event),
+                Ok(Message::Stop) | Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => break,
+            }
+        }
         loop {
             let due = self.due();
             let Some(rest) = due.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero()) else {

@@ -233,8 +233,8 @@ fn a_connection_that_the_endpoint_ends_gently_gets_no_new_calls() {
         goodbye.send_replace(true);
         until("the endpoint says goodbye", || told.load(Ordering::SeqCst) == 1).await;
         for _ in 0..10 {
-            let answer = client.get("web.test", "/short").await;
-            assert_eq!(answer.status, 200);
+            let call = client.request("POST", "web.test", "/short").body(whole("a message")).unwrap();
+            assert_eq!(client.send(call).await.status, 200);
         }
         assert_eq!(client.get("web.test", "/short").await.text(), "1");
         drop(long);

@@ -266,13 +266,16 @@ async fn serve_http2(io: ClientIo, client: &Arc<Client>) {
             if timer.poll(cx).map(|Elapsed| timer.arm(CHECK)).is_pending() {
                 return Poll::Pending;
             }
+            // Frames come between requests, too: that something was read does not mean that a head has begun.
+            client.head_since.store(NEVER, Ordering::Relaxed);
             match client.due() {
                 Due::Close if !ending => {
                     ending = true;
                     Pin::new(&mut connection).graceful_shutdown();
                 }
-                Due::Cut => return Poll::Ready(()),
-                _ => {}
+                // The client was told to go and had a while to do so.
+                Due::Close | Due::Cut => return Poll::Ready(()),
+                Due::Nothing | Due::Park => {}
             }
         }
     })

@@ -185,7 +185,7 @@ pub(super) async fn run(tcp: TcpStream, peer: SocketAddr, listener: Arc<Listener
         if http2 { serve_http2(io, &client).await } else { serve(io, client).await }
     } else {
         let client = Arc::new(Client::new(peer, listener, None));
-        park::wait(ClientIo::plain(tcp, client.clone()), client);
+        serve(ClientIo::plain(tcp, client.clone()), client).await;
     }
 }
 
@@ -193,9 +193,10 @@ pub(super) async fn run(tcp: TcpStream, peer: SocketAddr, listener: Arc<Listener
 async fn serve(mut io: ClientIo, client: Arc<Client>) {
     if client.requests.load(Ordering::Relaxed) == 0 && client.tls.is_none() {
         match io::sniff(&mut io).await {
-            Some(io::Protocol::Http2) => return serve_http2(io, &client).await,
-            Some(io::Protocol::Http1) => {}
-            None => return,
+            io::Sniffed::Http2 => return serve_http2(io, &client).await,
+            io::Sniffed::Http1 => {}
+            io::Sniffed::Nothing => return park::wait(io, client),
+            io::Sniffed::Left => return,
         }
     }
     let (end, io, early) = serve_http1(io, &client).await;

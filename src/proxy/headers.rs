@@ -46,6 +46,8 @@ pub(super) struct Forwarded<'a> {
     pub(super) request_id: &'a str,
     /// X-Original-URI, where asked for.
     pub(super) original_uri: Option<&'a str>,
+    /// Fields of the client that the caller puts in itself.
+    pub(super) replaced: &'a [&'a str],
     /// X-Forwarded-Prefix, where asked for.
     pub(super) prefix: Option<&'a str>,
 }
@@ -77,7 +79,10 @@ pub(super) fn to_backend(received: &HeaderMap, told: &Forwarded<'_>, sink: &mut 
     let connection = connection_options(received);
     let mut cookies_sent = false;
     for (name, value) in received {
-        if is_own(name) || connection.iter().any(|option| option.eq_ignore_ascii_case(name.as_str())) {
+        if is_own(name)
+            || told.replaced.contains(&name.as_str())
+            || connection.iter().any(|option| option.eq_ignore_ascii_case(name.as_str()))
+        {
             continue;
         }
         if *name != header::COOKIE {
@@ -163,8 +168,9 @@ pub(super) fn ends_here(name: &HeaderName, switching: bool) -> bool {
 
 /// The names listed in `Connection`, which are hop-by-hop by that.
 pub(super) fn connection_options(headers: &HeaderMap) -> Vec<&str> {
-    if !headers.contains_key(header::CONNECTION) {
-        return Vec::new();
+    let first = headers.get(header::CONNECTION).map(HeaderValue::as_bytes);
+    if first.is_none_or(|value| value.eq_ignore_ascii_case(b"keep-alive")) {
+        return Vec::new(); // nearly all requests
     }
     let values = headers.get_all(header::CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|option| !option.is_empty()).collect()
@@ -186,16 +192,16 @@ pub(super) fn takes_trailers(headers: &HeaderMap) -> bool {
     te.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
-/// X-Forwarded-For for the backend: the client's address, or (`full`) what came with the address behind it.
-pub(super) fn chain<'a>(
-    received: Option<&HeaderValue>,
-    peer: &'a str,
-    full: bool,
-) -> std::borrow::Cow<'a, str> {
-    match received.and_then(|value| value.to_str().ok()).filter(|_| full) {
-        Some(chain) => format!("{chain}, {peer}").into(),
-        None => peer.into(),
-    }
+/// X-Forwarded-For with the whole way of a request: what came, and behind it who brought it.
+pub(super) fn chain(received: &HeaderMap, peer: &str) -> String {
+    let came = received.get_all(&X_FORWARDED_FOR).into_iter().filter_map(|value| value.to_str().ok());
+    came.chain([peer]).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a field may stand in the trailers for a backend: none that frames, routes, authenticates or is set here
+/// (RFC 9110 6.5.1).
+pub(super) fn may_trail(name: &HeaderName) -> bool {
+    !is_own(name) && *name != header::AUTHORIZATION && *name != header::COOKIE
 }
 
 #[cfg(test)]
@@ -211,6 +217,7 @@ mod tests {
             scheme: "http",
             request_id: "abc",
             original_uri: None,
+            replaced: &[],
             prefix: None,
         }
     }
@@ -287,10 +294,11 @@ mod tests {
     }
 
     #[test]
-    fn the_chain_is_kept_only_when_asked_for() {
-        let received = HeaderValue::from_static("1.1.1.1, 2.2.2.2");
-        assert_eq!(chain(Some(&received), "3.3.3.3", false), "3.3.3.3");
-        assert_eq!(chain(Some(&received), "3.3.3.3", true), "1.1.1.1, 2.2.2.2, 3.3.3.3");
-        assert_eq!(chain(None, "3.3.3.3", true), "3.3.3.3");
+    fn the_whole_chain_ends_with_the_peer() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(chain(&headers, "3.3.3.3"), "3.3.3.3");
+        headers.append("x-forwarded-for", HeaderValue::from_static("1.1.1.1, 2.2.2.2"));
+        headers.append("x-forwarded-for", HeaderValue::from_static("2.3.3.3"));
+        assert_eq!(chain(&headers, "3.3.3.3"), "1.1.1.1, 2.2.2.2, 2.3.3.3, 3.3.3.3");
     }
 }

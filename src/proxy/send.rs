@@ -2,6 +2,8 @@
 
 mod payload;
 
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use hyper::body::Incoming;
 
 use super::asked::{self, Asked};
 use super::body::{Content, Http2};
+use super::connection::Client;
 use super::error::{Error, Fault, Retry};
 use super::headers::{self, Forwarded, Sink};
 use super::record::{Trace, Upstream};
@@ -25,12 +28,25 @@ use crate::routing::endpoints::BackendId;
 use crate::routing::{Route, Traffic};
 use payload::Payload;
 
+/// What a default backend is told in place of what the client may say.
+const FALLBACK_FIELDS: &[&str] = &[
+    "x-code",
+    "x-format",
+    "x-original-uri",
+    "x-namespace",
+    "x-ingress-name",
+    "x-service-name",
+    "x-service-port",
+];
+
 /// A request that is to go to a backend.
 pub(super) struct Job<'a> {
     /// Its head.
     pub(super) parts: &'a Parts,
     /// The same, understood.
     pub(super) asked: &'a Asked<'a>,
+    /// Who asks.
+    pub(super) client: &'a Client,
     /// Its route.
     pub(super) route: &'a Route,
     /// The tables.
@@ -170,11 +186,9 @@ impl Outcome {
 
 impl Attempt<'_> {
     async fn run(&self, payload: &mut Payload, trace: &mut Trace) -> Result<Outcome, Failure> {
-        let began = Instant::now();
         let result =
             if self.mode.is_http2() { self.run_http2(payload).await } else { self.run_http1(payload).await };
         if let Some(upstream) = &mut trace.upstream {
-            upstream.time = began.elapsed();
             upstream.status = result.as_ref().map_or(0, |outcome| outcome.status().as_u16());
         }
         result
@@ -209,6 +223,9 @@ impl Attempt<'_> {
                 Ok(Outcome::Switched(head.headers, stream, early))
             }
             Ok((head, mut receiving)) => {
+                if receiving.is_sending() {
+                    self.job.client.leave_unread();
+                }
                 let whole = receiving.take_whole();
                 let content = whole.map_or_else(|| Content::Http1(Box::new(receiving)), Content::Whole);
                 Ok(Outcome::Answer(head.status, head.headers, content))
@@ -290,8 +307,14 @@ impl Attempt<'_> {
         if headers::takes_trailers(&self.job.parts.headers) {
             request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
         }
-        let answered = Timer::new().within(traffic.read_timeout, http2::exchange(&mut sender, request)).await;
-        let answered = answered.map_err(|Elapsed| Error::ReadTimeout)?.map_err(|failed| {
+        let progress = request.body().progress();
+        let exchange = http2::exchange(&mut sender, request);
+        let Some(answered) = while_it_moves(exchange, &progress, traffic.read_timeout).await else {
+            // Perhaps the other end is gone without a word: the next request opens a connection of its own.
+            worker::with(|worker| worker.drop_http2(self.pick.slot));
+            return Err(Error::ReadTimeout.into());
+        };
+        let answered = answered.map_err(|failed| {
             if let Some(body) = failed.body {
                 *payload = Payload::Http2(body);
             }
@@ -315,6 +338,24 @@ impl Attempt<'_> {
     }
 }
 
+/// Waits for an answer. The limit counts anew whenever some of the request's body went out.
+async fn while_it_moves<T>(
+    answer: impl Future<Output = T>,
+    progress: &AtomicU64,
+    limit: Duration,
+) -> Option<T> {
+    let timer = Timer::new();
+    let mut answer = pin!(answer);
+    loop {
+        let before = progress.load(Ordering::Relaxed);
+        match timer.within(limit, answer.as_mut()).await {
+            Ok(answer) => return Some(answer),
+            Err(Elapsed) if progress.load(Ordering::Relaxed) != before => {}
+            Err(Elapsed) => return None,
+        }
+    }
+}
+
 impl Job<'_> {
     /// The target for the backend: as received, unless a rewrite says otherwise.
     fn uri(&self) -> &str {
@@ -331,12 +372,13 @@ impl Job<'_> {
         let settings = self.view.settings();
         let told = Forwarded {
             remote: &self.asked.address,
-            chain: &asked::forwarded_for(self.asked, self.parts, settings),
+            chain: &asked::forwarded_for(self.asked, self.client, self.parts, settings),
             host: self.asked.authority,
             port: self.asked.port,
             scheme: self.asked.scheme,
             request_id: self.request_id,
             original_uri: settings.proxy_add_original_uri_header.then_some(self.asked.uri),
+            replaced: if self.fallback { FALLBACK_FIELDS } else { &[] },
             prefix: self.route.traffic.forwarded_prefix.as_deref().filter(|_| self.rewritten.is_some()),
         };
         headers::to_backend(&self.parts.headers, &told, sink);

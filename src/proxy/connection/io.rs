@@ -1,5 +1,6 @@
 //! The byte stream of a client: in the clear or over TLS, with what was read ahead, watched for idleness.
 
+use std::cell::RefCell;
 use std::io::{self, Read as _};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -27,6 +28,11 @@ const LINGER: Duration = Duration::from_secs(30);
 const LINGER_READ: Duration = Duration::from_secs(5);
 /// Buffers that are smaller than this together are written as one.
 const GATHER: usize = 4 << 10;
+
+thread_local! {
+    /// Where small buffers are put together.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What is known of a connection in the clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +62,11 @@ enum Transport {
 
 /// Reads until it is clear what the client speaks; does not wait for the first bytes. What was read is read again.
 pub(super) async fn sniff(io: &mut ClientIo) -> Sniffed {
+    // Mostly the first bytes were read ahead and say it at once.
+    let known = io.prefix.len().min(PREFACE.len());
+    if known > 0 && io.prefix[..known] != PREFACE[..known] {
+        return Sniffed::Http1;
+    }
     let mut read = BytesMut::with_capacity(2 << 10);
     // The runtime takes a fresh socket for readable, so there may be nothing.
     let first = std::future::poll_fn(|cx| Poll::Ready(pin!(io.read_buf(&mut read)).poll(cx))).await;
@@ -164,13 +175,13 @@ impl ClientIo {
         match &mut self.transport {
             Transport::Plain(stream) if bufs.len() > 1 && total <= GATHER => {
                 // One write of a copy is cheaper than one write of many pieces.
-                let mut copy = [0; GATHER];
-                let mut at = 0;
-                for buf in bufs {
-                    copy[at..at + buf.len()].copy_from_slice(buf);
-                    at += buf.len();
-                }
-                Pin::new(stream).poll_write(cx, &copy[..total])
+                SCRATCH.with_borrow_mut(|copy| {
+                    copy.clear();
+                    for buf in bufs {
+                        copy.extend_from_slice(buf);
+                    }
+                    Pin::new(stream).poll_write(cx, copy)
+                })
             }
             Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),

@@ -143,16 +143,13 @@ fn from_to_www_redirects_the_other_name_with_the_port_written() {
             .annotate("from-to-www-redirect", "true")
             .start();
         let port = stage.http.port();
-        let answer = stage.get("www.web.test", "/foo/").await;
+        let answer = stage.get(&format!("www.web.test:{port}"), "/foo/").await;
         assert_eq!(
             (answer.status, answer.header("location")),
             (308, &*format!("http://web.test:{port}/foo"))
         );
         let answer = stage.get("two.test", "/").await;
-        assert_eq!(
-            (answer.status, answer.header("location")),
-            (308, &*format!("http://www.two.test:{port}"))
-        );
+        assert_eq!((answer.status, answer.header("location")), (308, "http://www.two.test:80"));
         let answer = stage.get_tls("www.web.test", "/foo?a=b").await;
         assert_eq!((answer.status, answer.header("location")), (308, "https://web.test:443/foo?a=b"));
         for host in ["web.test", "www.two.test"] {

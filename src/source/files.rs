@@ -12,6 +12,7 @@ mod json;
 mod node;
 mod piece;
 mod tree;
+mod typed;
 mod yaml;
 
 use std::collections::BTreeMap;

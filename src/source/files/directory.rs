@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Options;
 use super::document::file_object;
@@ -19,6 +19,8 @@ const WHOLE: &str = ".";
 pub(super) struct Directory {
     pub(super) root: PathBuf,
     pub(super) holdings: Holdings,
+    /// There are links, so that a file may be seen under another name.
+    pub(super) has_links: bool,
     stamps: BTreeMap<Name, Stamp>,
     trouble: Vec<Report>,
 }
@@ -42,7 +44,8 @@ enum Unread {
 impl Directory {
     pub(super) fn new(options: Options) -> Self {
         let root = options.directory.clone();
-        Self { root, holdings: Holdings::new(options), stamps: BTreeMap::new(), trouble: Vec::new() }
+        let holdings = Holdings::new(options);
+        Self { root, holdings, has_links: false, stamps: BTreeMap::new(), trouble: Vec::new() }
     }
 
     /// Reads everything. The error is about the directory itself.
@@ -84,7 +87,18 @@ impl Directory {
             Report::new(&file_object(name), Severity::Error, "DirectoryUnreadable", message)
         });
         self.trouble = trouble.collect();
+        self.has_links = tree.has_links;
         Ok((tree, changed))
+    }
+
+    /// Whether files are known below a path.
+    pub(super) fn has_below(&self, path: &Path) -> bool {
+        let root = self.root.canonicalize();
+        let relative =
+            root.as_ref().ok().and_then(|root| path.strip_prefix(root).ok()).and_then(Path::to_str);
+        let Some(relative) = relative else { return true };
+        let start = Name::from(format!("{relative}/"));
+        self.stamps.range(start.clone()..).next().is_some_and(|(file, _)| file.starts_with(&*start))
     }
 
     /// Reads a file, or notices that it is gone. With `patient`, a file that lost everything is left for later.

@@ -1,7 +1,8 @@
 //! Follows a directory: notices changes, waits until they settle, reads what changed.
 //!
-//! The kernel names the files that change; those are read when nothing more happened to them for a few milliseconds
-//! and their writer has closed them. Whatever is not so clear (a directory, a link, a lost event) makes it look at
+//! The kernel names the files that change; those whose writer has closed them, or that were moved into their place as a
+//! whole, are read at once, others when nothing more happened to them for a few milliseconds. What a file loses is held
+//! back that long too: perhaps it comes in another one. Whatever is not so clear (a directory, a link, a lost event) makes it look at
 //! the stamps of all files. Now and then it does so anyway, for file systems that tell nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
-use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
+use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::oneshot;
 
@@ -25,7 +26,9 @@ use crate::store::Update;
 
 /// How many messages may wait; when more come, everything is looked at instead.
 pub(super) const QUEUE: usize = 4096;
-/// How long nothing must happen before a change is read.
+/// How long nothing must happen before whole files are read: those that change together come together.
+const PROMPT: Duration = Duration::from_millis(1);
+/// How long nothing must happen before a change is read that may not be whole, and before a loss counts.
 const QUIET: Duration = Duration::from_millis(10);
 /// How long a change may be held back while more follows.
 const HOLD: Duration = Duration::from_millis(60);
@@ -81,6 +84,9 @@ pub(super) fn run(
     }
     while follower.wait(messages) {
         follower.act();
+        if follower.holds_back() {
+            continue;
+        }
         if !send(updates, follower.directory.holdings.take_updates()) {
             return;
         }
@@ -112,6 +118,8 @@ struct Pending {
     files: BTreeSet<Name>,
     /// Files that somebody has written to and not closed yet.
     open: HashSet<Name>,
+    /// Files of which it is not known that they are whole.
+    unclear: HashSet<Name>,
     everything: bool,
     first: Option<Instant>,
     last: Option<Instant>,
@@ -121,8 +129,27 @@ impl Pending {
     /// When it has settled, or has been held back for long enough.
     fn due(&self) -> Option<Instant> {
         let (first, last) = self.first.zip(self.last)?;
-        let quiet = if self.open.is_empty() { last + QUIET } else { first + HOLD };
-        Some(quiet.min(first + HOLD))
+        let quiet = match () {
+            () if !self.open.is_empty() => HOLD,
+            () if self.everything || !self.unclear.is_empty() => QUIET,
+            () => PROMPT,
+        };
+        Some((last + quiet).min(first + HOLD))
+    }
+}
+
+impl Pending {
+    /// Notes that something happened to a file.
+    fn note(&mut self, file: Name, whole: bool, written: bool) {
+        if whole {
+            self.open.remove(&file);
+            self.unclear.remove(&file);
+        } else if written {
+            self.open.insert(file.clone());
+        } else {
+            self.unclear.insert(file.clone());
+        }
+        self.files.insert(file);
     }
 }
 
@@ -141,6 +168,8 @@ struct Follower {
     pending: Pending,
     /// Files that lost everything, and when to believe it.
     doubtful: BTreeMap<Name, Instant>,
+    /// When to believe that objects are gone that no file holds any more.
+    losses: Option<Instant>,
     next_look: Instant,
     next_watch: Instant,
 }
@@ -158,6 +187,7 @@ impl Follower {
             outside: BTreeSet::new(),
             pending: Pending::default(),
             doubtful: BTreeMap::new(),
+            losses: None,
             next_look: Instant::now() + LOOK,
             next_watch: Instant::now() + LOOK,
         }
@@ -230,7 +260,21 @@ impl Follower {
     /// When the next thing is to be done.
     fn due(&self) -> Instant {
         let doubt = self.doubtful.values().min().copied();
-        [self.pending.due(), doubt].into_iter().flatten().fold(self.next_look, Instant::min)
+        [self.pending.due(), doubt, self.losses].into_iter().flatten().fold(self.next_look, Instant::min)
+    }
+
+    /// Whether what was read has to wait: objects are gone that may come back with the next file.
+    fn holds_back(&mut self) -> bool {
+        let now = Instant::now();
+        if !self.directory.holdings.loses() {
+            self.losses = None;
+            return false;
+        }
+        let due = *self.losses.get_or_insert(now + QUIET);
+        if due <= now {
+            self.losses = None;
+        }
+        due > now
     }
 
     /// Notes what an event names.
@@ -241,20 +285,18 @@ impl Follower {
             _ => false,
         };
         let written = matches!(event.kind, EventKind::Modify(ModifyKind::Data(_)));
+        let moved =
+            matches!(event.kind, EventKind::Modify(ModifyKind::Name(mode)) if mode != RenameMode::Any);
+        let whole = closed || moved || matches!(event.kind, EventKind::Remove(_));
         for path in &event.paths {
             if self.is_beside(path) {
                 continue;
             }
             let Some(file) = self.manifest(path) else {
-                self.pending.everything |= is_telling(path, closed || written);
+                self.pending.everything |= is_telling(path, closed || written) && !self.is_plain(path);
                 continue;
             };
-            if closed {
-                self.pending.open.remove(&file);
-            } else if written {
-                self.pending.open.insert(file.clone());
-            }
-            self.pending.files.insert(file);
+            self.pending.note(file, whole, written);
         }
         self.pending.everything |= event.paths.is_empty() || self.overflow.swap(false, Ordering::Relaxed);
         if self.pending.everything || !self.pending.files.is_empty() {
@@ -269,6 +311,17 @@ impl Follower {
         let Some(link) = &self.link else { return false };
         let home = path.parent().filter(|home| Some(*home) == link.parent());
         home.is_some_and(|home| path != link && !self.outside.contains(home))
+    }
+
+    /// Whether a path that is no manifest is, or was, a plain file that no link can lead to.
+    fn is_plain(&self, path: &Path) -> bool {
+        if self.directory.has_links || !self.root.as_ref().is_some_and(|(root, _)| path.starts_with(root)) {
+            return false;
+        }
+        match std::fs::symlink_metadata(path) {
+            Ok(metadata) => metadata.is_file(),
+            Err(_) => !self.directory.has_below(path),
+        }
     }
 
     /// The file of the directory that a path names, if it can be told without looking.

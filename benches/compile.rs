@@ -2,12 +2,12 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::pedantic, reason = "a benchmark")]
 
-use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use slipway::compile::{Options, compile};
+use slipway::model::map::Map;
 use slipway::model::route::{BackendRef, Host, Ingress, Path, PathKind, PortRef, Rule};
 use slipway::model::service::{
     Endpoint, EndpointPort, EndpointSet, Protocol, Service, ServiceKind, ServicePort,
@@ -25,9 +25,9 @@ fn snapshot(hosts: usize, paths: usize) -> Snapshot {
     let services = (0..hosts).map(|n| (key(n), Arc::new(service(n))));
     let endpoints = (0..hosts).map(|n| (key(n), Arc::from([Arc::new(endpoints(n, 2))])));
     Snapshot {
-        ingresses: Arc::new(ingresses.collect()),
-        services: Arc::new(services.collect()),
-        endpoints: Arc::new(endpoints.collect()),
+        ingresses: ingresses.collect(),
+        services: services.collect(),
+        endpoints: endpoints.collect(),
         ..Snapshot::default()
     }
 }
@@ -88,10 +88,10 @@ fn endpoints(n: usize, count: u8) -> EndpointSet {
     }
 }
 
-fn replace<V: Clone>(map: &Arc<HashMap<Key, V>>, n: usize, value: V) -> Arc<HashMap<Key, V>> {
-    let mut map = (**map).clone();
+fn replace<V: Clone>(map: &Map<Key, V>, n: usize, value: V) -> Map<Key, V> {
+    let mut map = map.clone();
     map.insert(Key::new("ns", format!("app-{n}")), value);
-    Arc::new(map)
+    map
 }
 
 fn from_scratch(c: &mut Criterion) {

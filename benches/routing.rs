@@ -16,7 +16,7 @@ fn tables(hosts: usize, paths: &[&str]) -> Arc<Tables> {
         let ingress = ingress(n, paths);
         (ingress.object.key.clone(), Arc::new(ingress))
     });
-    let snapshot = Snapshot { ingresses: Arc::new(ingresses.collect()), ..Snapshot::default() };
+    let snapshot = Snapshot { ingresses: ingresses.collect(), ..Snapshot::default() };
     compile(&snapshot, &Options::default(), 0, None).tables
 }
 

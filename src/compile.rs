@@ -1,9 +1,8 @@
 //! Snapshot -> routing table, endpoint table, reports.
-
 //!
 //! Four steps, each of which is skipped when what it looks at is the same as before: attach Ingresses to hosts and build
 //! those that changed, choose certificates, resolve backends, gather reports. Pods change all the time and touch only the
-//! third.
+//! third. Everything large is kept in maps that share what they have in common, so that a change costs what it changes.
 
 mod aliases;
 mod attach;
@@ -13,6 +12,7 @@ mod certificates;
 mod class;
 mod host;
 mod outcomes;
+mod plan;
 mod registry;
 mod traffic;
 
@@ -20,11 +20,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::model::certificate::Certificate;
+use crate::model::map::Map;
+use crate::model::route::Host;
 use crate::model::{Key, Name, ObjectRef, Place, Report, Snapshot};
 use crate::routing::{RoutingTable, Tables};
 use attach::Attached;
 use backends::{Backends, Former};
 use certificates::Chosen;
+use host::HostBuild;
 
 /// What the operator chose about compiling.
 #[derive(Clone, Debug, Default)]
@@ -79,9 +82,30 @@ pub struct Compiled {
     pub tables: Arc<Tables>,
     /// What to tell the owners of objects, sorted: of the sources, of translation and of compiling.
     pub reports: Arc<Vec<Report>>,
-    /// What became of each Ingress and each certificate, sorted.
-    pub outcomes: Arc<Vec<Outcome>>,
+    /// How large it is.
+    pub size: Size,
     state: Arc<State>,
+}
+
+/// How large the configuration in force is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Hosts with rules.
+    pub hosts: usize,
+    /// Rules, over all hosts.
+    pub routes: usize,
+    /// Pairs of Service and port.
+    pub backends: usize,
+    /// Targets, over all backends.
+    pub endpoints: usize,
+}
+
+impl Compiled {
+    /// What became of each Ingress and each certificate, sorted. Looks at every one of them.
+    pub fn outcomes(&self) -> Vec<Outcome> {
+        let State { snapshot, attached, chosen, .. } = &*self.state;
+        outcomes::outcomes(snapshot, attached, chosen, &self.reports)
+    }
 }
 
 /// What the next compile reuses.
@@ -94,6 +118,8 @@ struct State {
     backends: Arc<Backends>,
     /// Every report but those about backends.
     base: Arc<Vec<Report>>,
+    /// The hosts that use a backend without targets.
+    troubled: Map<Host, Arc<HostBuild>>,
 }
 
 impl fmt::Debug for State {
@@ -138,6 +164,7 @@ pub fn compile(snapshot: &Snapshot, options: &Options, now: i64, previous: Optio
     let chosen = choose(snapshot, &attached, options, now, former);
     let backends = resolve(snapshot, &attached, options, former);
     let base = base(snapshot, &attached, &chosen, former);
+    let troubled = troubled(&attached, &backends, former);
     let state = State {
         snapshot: snapshot.clone(),
         options: options.clone(),
@@ -146,20 +173,23 @@ pub fn compile(snapshot: &Snapshot, options: &Options, now: i64, previous: Optio
         chosen,
         backends,
         base,
+        troubled,
     };
     let kept = previous.zip(former);
     let reports = reports(&state, kept);
-    let outcomes = outcomes(&state, &reports, kept);
     let tables = tables(&state, kept);
-    Compiled { tables, reports, outcomes, state: Arc::new(state) }
+    let (hosts, routes) = state.attached.size;
+    let (backends, endpoints) = (state.attached.registry.used(), state.backends.targets);
+    let size = Size { hosts, routes, backends, endpoints };
+    Compiled { tables, reports, size, state: Arc::new(state) }
 }
 
 type Kept<'a> = Option<(&'a Compiled, &'a State)>;
 
 fn attach(snapshot: &Snapshot, options: &Options, former: Option<&State>) -> Arc<Attached> {
     let same = |former: &&State| {
-        Arc::ptr_eq(&former.snapshot.ingresses, &snapshot.ingresses)
-            && Arc::ptr_eq(&former.snapshot.classes, &snapshot.classes)
+        former.snapshot.ingresses.is_same(&snapshot.ingresses)
+            && former.snapshot.classes.is_same(&snapshot.classes)
             && former.snapshot.settings == snapshot.settings
     };
     match former.filter(same) {
@@ -176,8 +206,8 @@ fn choose(
     former: Option<&State>,
 ) -> Arc<Chosen> {
     let same = |former: &&State| {
-        Arc::ptr_eq(&former.attached, attached)
-            && Arc::ptr_eq(&former.snapshot.secrets, &snapshot.secrets)
+        former.attached.same_names(attached)
+            && former.snapshot.secrets.is_same(&snapshot.secrets)
             && (former.compiled_at..former.chosen.good_until).contains(&now)
     };
     match former.filter(same) {
@@ -207,48 +237,47 @@ fn base(
     former: Option<&State>,
 ) -> Arc<Vec<Report>> {
     let same = |former: &&State| {
-        Arc::ptr_eq(&former.attached, attached)
+        Arc::ptr_eq(&former.attached.told, &attached.told)
             && Arc::ptr_eq(&former.chosen, chosen)
             && Arc::ptr_eq(&former.snapshot.reports, &snapshot.reports)
     };
     match former.filter(same) {
         Some(former) => former.base.clone(),
-        None => Arc::new(outcomes::reports(snapshot, attached, chosen)),
+        None => Arc::new(outcomes::reports(snapshot, &attached.told, chosen)),
     }
 }
 
 fn reports(state: &State, kept: Kept<'_>) -> Arc<Vec<Report>> {
     let same = |(_, former): &(&Compiled, &State)| {
         Arc::ptr_eq(&former.base, &state.base)
-            && Arc::ptr_eq(&former.attached, &state.attached)
+            && former.troubled.is_same(&state.troubled)
             && Arc::ptr_eq(&former.backends.states, &state.backends.states)
     };
     if let Some((previous, _)) = kept.filter(same) {
         return previous.reports.clone();
     }
-    let of_backends = outcomes::backend_reports(&state.attached, &state.backends, &state.options);
+    let of_backends =
+        outcomes::backend_reports(&state.attached, &state.troubled, &state.backends, &state.options);
     if of_backends.is_empty() {
         return state.base.clone();
     }
     Arc::new(outcomes::merge(&state.base, &of_backends))
 }
 
-fn outcomes(state: &State, reports: &Arc<Vec<Report>>, kept: Kept<'_>) -> Arc<Vec<Outcome>> {
-    let same = |(previous, former): &(&Compiled, &State)| {
-        Arc::ptr_eq(&previous.reports, reports)
-            && Arc::ptr_eq(&former.attached, &state.attached)
-            && Arc::ptr_eq(&former.chosen, &state.chosen)
-            && Arc::ptr_eq(&former.snapshot.secrets, &state.snapshot.secrets)
-    };
-    match kept.filter(same) {
-        Some((previous, _)) => previous.outcomes.clone(),
-        None => Arc::new(outcomes::outcomes(&state.snapshot, &state.attached, &state.chosen, reports)),
-    }
+fn troubled(
+    attached: &Arc<Attached>,
+    backends: &Backends,
+    former: Option<&State>,
+) -> Map<Host, Arc<HostBuild>> {
+    let former = former.map(|former| (&*former.attached, &former.troubled));
+    outcomes::troubled(attached, backends, former)
 }
 
 fn tables(state: &State, kept: Kept<'_>) -> Arc<Tables> {
     let same_routes = |(_, former): &(&Compiled, &State)| {
-        Arc::ptr_eq(&former.attached, &state.attached) && Arc::ptr_eq(&former.chosen, &state.chosen)
+        Arc::ptr_eq(&former.attached.hosts, &state.attached.hosts)
+            && Arc::ptr_eq(&former.chosen, &state.chosen)
+            && Arc::ptr_eq(&former.snapshot.settings, &state.snapshot.settings)
     };
     let routes = match kept.filter(same_routes) {
         Some((previous, _)) => previous.tables.routes.clone(),

@@ -5,7 +5,7 @@
 mod announce;
 mod debounce;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -59,9 +59,7 @@ pub struct Controller {
     snapshot: Snapshot,
     /// When validity periods are looked at next.
     recheck: Instant,
-    reported: BTreeSet<Report>,
-    /// Hosts with rules, and rules, in force.
-    hosts_and_routes: (usize, usize),
+    reported: Arc<Vec<Report>>,
     clock: fn() -> i64,
 }
 
@@ -84,8 +82,7 @@ impl Controller {
             compiled: None,
             snapshot: Snapshot::default(),
             recheck: Instant::now() + RECHECK,
-            reported: BTreeSet::new(),
-            hosts_and_routes: (0, 0),
+            reported: Arc::default(),
             clock: epoch_seconds,
         }
     }
@@ -141,7 +138,9 @@ impl Controller {
         self.debounce.published(Instant::now(), took);
         self.announce(&snapshot, &compiled, took, first);
         self.metrics.reload_succeeded(now);
-        self.recheck = Instant::now() + until_next_boundary(&snapshot, now);
+        if !snapshot.secrets.is_same(&self.snapshot.secrets) || self.recheck <= Instant::now() {
+            self.recheck = Instant::now() + until_next_boundary(&snapshot, now);
+        }
         self.compiled = Some(compiled);
         self.snapshot = snapshot;
     }

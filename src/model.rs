@@ -1,17 +1,19 @@
 //! What is known of the cluster at one instant, as plain values: no I/O, no clock.
 
 pub mod certificate;
+pub mod list;
 pub mod log;
+pub mod map;
 pub mod policy;
 pub mod route;
 pub mod service;
 pub mod settings;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use certificate::Secret;
+use map::Map;
 use route::{Ingress, IngressClass};
 use service::{EndpointSet, Service};
 use settings::Settings;
@@ -236,21 +238,20 @@ impl fmt::Display for Report {
 
 /// All that is known of the cluster at one instant. Cloning shares everything.
 ///
-/// A map is replaced (never changed) when something in it changes, so two snapshots tell by pointer
-/// whether a kind is the same.
+/// Maps share what they have in common, so that two snapshots tell quickly what changed between them.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Every Ingress, by key.
-    pub ingresses: Arc<HashMap<Key, Arc<Ingress>>>,
+    pub ingresses: Map<Key, Arc<Ingress>>,
     /// Every IngressClass, by name.
-    pub classes: Arc<HashMap<Name, Arc<IngressClass>>>,
+    pub classes: Map<Name, Arc<IngressClass>>,
     /// Every Service, by key.
-    pub services: Arc<HashMap<Key, Arc<Service>>>,
+    pub services: Map<Key, Arc<Service>>,
     /// The endpoints of each Service, by the Service's key. `EndpointSlice`s where there are any, else
     /// the Endpoints object; sorted by object name.
-    pub endpoints: Arc<HashMap<Key, Arc<[Arc<EndpointSet>]>>>,
+    pub endpoints: Map<Key, Arc<[Arc<EndpointSet>]>>,
     /// Every Secret that may be a certificate, by key.
-    pub secrets: Arc<HashMap<Key, Arc<Secret>>>,
+    pub secrets: Map<Key, Arc<Secret>>,
     /// The global settings (ConfigMap and `--set`).
     pub settings: Arc<Settings>,
     /// What the sources have to report: broken files, objects that could not be translated.

@@ -35,7 +35,7 @@ impl Tables {
     pub fn empty() -> Self {
         let settings = Arc::new(Settings::default());
         let any = HostTable::empty(&settings);
-        let hosts = Hosts::new(Vec::new(), Vec::new(), Arc::new(any));
+        let hosts = Hosts::new(Arc::new(any));
         let routes = RoutingTable::new(Arc::new(hosts), Certificates::default(), settings);
         Self { routes: Arc::new(routes), endpoints: Arc::new(EndpointTable::default()) }
     }

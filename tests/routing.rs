@@ -66,7 +66,7 @@ fn compiled(ingresses: Vec<Ingress>) -> Compiled {
 
 fn compiled_with(ingresses: Vec<Ingress>, options: &Options) -> Compiled {
     let ingresses = ingresses.into_iter().map(|i| (i.object.key.clone(), Arc::new(i)));
-    let snapshot = Snapshot { ingresses: Arc::new(ingresses.collect()), ..Snapshot::default() };
+    let snapshot = Snapshot { ingresses: ingresses.collect(), ..Snapshot::default() };
     compile(&snapshot, options, 0, None)
 }
 
@@ -646,24 +646,6 @@ fn an_explanation_of_expressions_and_slashes_says_what_decided() {
         "{:?}",
         exact.losers
     );
-}
-
-#[test]
-fn the_steps_of_a_request_stand_in_their_order_and_end_where_it_ends() {
-    let policy = Policy {
-        app_root: Some("/root".into()),
-        rewrite_target: Some("/new".into()),
-        upstream_vhost: Some("inner".into()),
-        ..Policy::default()
-    };
-    let compiled = compiled(vec![tls(with(ingress("a", &["foo.com"], &[("/", Prefix)]), policy))]);
-    let steps = |path: &str, scheme: &str| {
-        let explained = compiled.tables.routes.explain("foo.com", path);
-        explained.steps(scheme, &compiled.tables.endpoints).iter().map(|step| step.name).collect::<Vec<_>>()
-    };
-    assert_eq!(steps("/", "http"), ["app-root"]);
-    assert_eq!(steps("/x", "http"), ["ssl-redirect"]);
-    assert_eq!(steps("/x", "https"), ["endpoints"]);
 }
 
 fn head<'a>(scheme: &'a str, host: &'a str, uri: &'a str) -> Head<'a> {

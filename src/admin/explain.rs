@@ -312,7 +312,7 @@ impl Way<'_> {
     }
 
     fn targets(&self, id: BackendId) -> Vec<String> {
-        let backend = self.tables.endpoints.backends.get(id.0 as usize);
+        let backend = self.tables.endpoints.find(id);
         backend.map(|backend| backend.targets.iter().map(target).collect()).unwrap_or_default()
     }
 

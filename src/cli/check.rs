@@ -35,7 +35,7 @@ pub(super) fn run(flags: CheckFlags) -> u8 {
 struct Findings<'a> {
     input: &'a Input,
     /// Each Ingress and certificate, with the reports about it.
-    judged: Vec<(&'a Outcome, Vec<&'a Report>)>,
+    judged: Vec<(Outcome, Vec<&'a Report>)>,
     /// Reports about anything else: files, Services, settings.
     others: Vec<&'a Report>,
 }
@@ -46,12 +46,12 @@ impl<'a> Findings<'a> {
         for report in input.compiled.reports.iter() {
             by_object.entry(&report.object).or_default().push(report);
         }
-        let mut judge = |outcome: &'a Outcome| {
+        let judge = |outcome: Outcome| {
             let mut reports = by_object.remove(&outcome.object).unwrap_or_default();
             reports.sort_by(|a, b| (&a.place, b.severity, a).cmp(&(&b.place, a.severity, b)));
             (outcome, reports)
         };
-        let judged = input.compiled.outcomes.iter().map(&mut judge).collect();
+        let judged = input.compiled.outcomes().into_iter().map(judge).collect();
         Self { input, judged, others: by_object.into_values().flatten().collect() }
     }
 

@@ -1,4 +1,4 @@
-//! Which table answers which name: hosts of rules, then aliases, then names that only redirect.
+//! Other names of hosts: aliases, then names that only redirect.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,24 +8,32 @@ use regex::Regex;
 
 use super::candidate::{annotation_field, host_wide};
 use super::host::HostBuild;
+use crate::model::map::Map;
 use crate::model::policy::Alias;
 use crate::model::route::{Host, Ingress};
 use crate::model::{Name, Report, Severity, Snapshot};
 use crate::routing::path::build_regex;
 use crate::routing::{HostTable, Hosts};
 
-type ByHost = HashMap<Host, Arc<HostBuild>, FixedState>;
+type ByHost = Map<Host, Arc<HostBuild>>;
 
-/// Every name with its table.
-pub(super) fn hosts(
+/// Other names of hosts, apart from those that somebody has rules for.
+pub(super) struct Found {
+    pub(super) extra: HashMap<Host, Arc<HostTable>, FixedState>,
+    /// Alias patterns in their order.
+    pub(super) patterns: Vec<(Regex, Arc<HostTable>)>,
+}
+
+/// Finds the other names that Ingresses (the oldest first) give to hosts.
+pub(super) fn names(
     ours: &[Arc<Ingress>],
-    builds: &[Arc<HostBuild>],
     by_host: &ByHost,
     snapshot: &Snapshot,
-    former: Option<&Arc<Hosts>>,
+    former: &Hosts,
     reports: &mut Vec<Report>,
-) -> Hosts {
-    let mut names = Names { by_host, extra: HashMap::default(), patterns: Vec::new(), reports };
+) -> Found {
+    let regexes = former.patterns().iter().map(|(regex, _)| (regex.as_str(), regex)).collect();
+    let mut names = Names { by_host, extra: HashMap::default(), patterns: Vec::new(), regexes, reports };
     for ingress in ours.iter().filter(|ingress| !ingress.policy.server_aliases.is_empty()) {
         names.add_aliases(ingress);
     }
@@ -33,14 +41,7 @@ pub(super) fn hosts(
         names.add_www(ingress, snapshot, former);
     }
     let Names { extra, patterns, .. } = names;
-    let mut tables: Vec<_> =
-        builds.iter().map(|build| (build.plan.host.clone(), build.table.clone())).collect();
-    tables.extend(extra.into_iter().map(|(host, (_, table))| (host, table)));
-    // The catch-all is always the last build.
-    let any = builds
-        .last()
-        .map_or_else(|| Arc::new(HostTable::empty(&snapshot.settings)), |build| build.table.clone());
-    Hosts::new(tables, patterns, any)
+    Found { extra: extra.into_iter().map(|(host, (_, table))| (host, table)).collect(), patterns }
 }
 
 struct Names<'a> {
@@ -48,6 +49,8 @@ struct Names<'a> {
     /// Aliases and redirecting names, with who has them.
     extra: HashMap<Host, (Arc<Ingress>, Arc<HostTable>), FixedState>,
     patterns: Vec<(Regex, Arc<HostTable>)>,
+    /// Those compiled before, by their source.
+    regexes: HashMap<&'a str, &'a Regex>,
     reports: &'a mut Vec<Report>,
 }
 
@@ -105,7 +108,8 @@ impl Names<'_> {
 
     fn add_pattern(&mut self, ingress: &Ingress, build: &HostBuild, pattern: &Name) {
         let source = pattern.strip_prefix('~').unwrap_or(pattern);
-        match build_regex(source) {
+        let known = self.regexes.get(source).map(|regex| Ok((*regex).clone()));
+        match known.unwrap_or_else(|| build_regex(source)) {
             Ok(regex) => self.patterns.push((regex, build.table.clone())),
             Err(why) => {
                 let message = format!(
@@ -120,7 +124,7 @@ impl Names<'_> {
     }
 
     /// The other name of each host, with `www.` or without, redirects to it, unless that is somebody's.
-    fn add_www(&mut self, ingress: &Arc<Ingress>, snapshot: &Snapshot, former: Option<&Arc<Hosts>>) {
+    fn add_www(&mut self, ingress: &Arc<Ingress>, snapshot: &Snapshot, former: &Hosts) {
         for rule in &ingress.rules {
             let Host::Exact(to) = &rule.host else { continue };
             let from: Name = to.strip_prefix("www.").map_or_else(|| format!("www.{to}").into(), Into::into);
@@ -144,7 +148,7 @@ impl Names<'_> {
                     && table.www_redirect.as_ref() == Some(to)
                     && table.certificate == certificate
             };
-            let table = former.and_then(|former| former.table(&from)).filter(same).cloned();
+            let table = former.table(&from).filter(same).cloned();
             let table = table.unwrap_or_else(|| {
                 let mut table = HostTable::empty(&snapshot.settings);
                 table.host = from.clone();

@@ -1,228 +1,271 @@
-//! Which Ingresses belong to which host, oldest first, and the hosts built from them.
+//! Attaches Ingresses to hosts and builds the hosts that changed.
+//!
+//! Compiling from scratch is a change from nothing to everything: there is one way only, so that both give the same.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
 use super::aliases;
-use super::class::{self, Other};
+use super::class::{self, Other, older_first};
 use super::host::{self, Context, HostBuild};
+use super::plan::{self, Delta, HostPlan};
 use super::registry::{BackendKey, Registry};
 use super::traffic::Traffics;
 use super::{Options, State};
+use crate::model::map::Map;
 use crate::model::route::{Host, Ingress};
-use crate::model::{Report, Severity, Snapshot};
-use crate::routing::Hosts;
+use crate::model::{Key, Report, Snapshot};
+use crate::routing::{HostTable, Hosts};
 
-/// What a host is built from: when this is the same as before, so is the host.
-#[derive(Clone, Debug)]
-pub(super) struct HostPlan {
-    pub(super) host: Host,
-    /// Every Ingress with a rule for the host, the oldest first.
-    pub(super) ingresses: Vec<Arc<Ingress>>,
-    /// For the catch-all: the Ingress of nothing but a default backend.
-    pub(super) catch_all: Option<Arc<Ingress>>,
-    /// A tls section names the host, or its one-label wildcard.
-    pub(super) certificate: bool,
+/// Every host, built. Copies share what they have in common.
+#[derive(Clone)]
+pub(super) struct Attached {
+    /// The catch-all is always there.
+    pub(super) builds: Map<Host, Arc<HostBuild>>,
+    /// The Ingresses that are not ours.
+    pub(super) others: Map<Key, Arc<Other>>,
+    /// Ours with a tls section, the oldest first.
+    pub(super) with_tls: Arc<Vec<Arc<Ingress>>>,
+    /// Ours that give hosts other names, the oldest first.
+    with_names: Arc<Vec<Arc<Ingress>>>,
+    /// The wildcard hosts that a tls section names.
+    wildcards: Map<Host, ()>,
+    /// Aliases and names that only redirect.
+    extra: Arc<HashMap<Host, Arc<HostTable>, FixedState>>,
+    pub(super) hosts: Arc<Hosts>,
+    pub(super) registry: Registry,
+    pub(super) told: Arc<Told>,
+    /// Hosts with rules, and rules.
+    pub(super) size: (usize, usize),
 }
 
-impl HostPlan {
-    fn new(host: Host) -> Self {
-        Self { host, ingresses: Vec::new(), catch_all: None, certificate: false }
-    }
+/// What is to be told about Ingresses, apart from backends and certificates.
+#[derive(Clone, Default)]
+pub(super) struct Told {
+    /// Ingresses that are not ours, or that translation had to say something about.
+    ingresses: Map<Key, Arc<[Report]>>,
+    /// Hosts on which something is ignored or refused.
+    hosts: Map<Host, Arc<HostBuild>>,
+    /// About other names of hosts.
+    names: Vec<Report>,
+}
 
-    /// The Ingress whose default backend and annotations the implicit `/` has.
-    pub(super) fn default_owner(&self) -> Option<&Arc<Ingress>> {
-        let oldest = self.ingresses.first();
-        match self.host {
-            // The catch-all's default is nobody's unless an Ingress names a default backend.
-            Host::Any => {
-                self.catch_all.as_ref().or(oldest.filter(|ingress| ingress.default_backend.is_some()))
-            }
-            _ => oldest,
-        }
-    }
-
-    /// Whether `ssl-redirect` acts: a certificate for no host in particular is none.
-    pub(super) fn redirects(&self) -> bool {
-        self.certificate && self.host != Host::Any
+impl Told {
+    /// All of it.
+    pub(super) fn reports(&self) -> impl Iterator<Item = &Report> {
+        let of_hosts = self.hosts.values().flat_map(|build| &build.reports);
+        self.ingresses.values().flat_map(|reports| &**reports).chain(of_hosts).chain(&self.names)
     }
 
     fn same(&self, other: &Self) -> bool {
-        let same_one = |a: &Option<Arc<Ingress>>, b: &Option<Arc<Ingress>>| match (a, b) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (a, b) => a.is_none() && b.is_none(),
-        };
-        self.certificate == other.certificate
-            && same_one(&self.catch_all, &other.catch_all)
-            && self.ingresses.len() == other.ingresses.len()
-            && self.ingresses.iter().zip(&other.ingresses).all(|(a, b)| Arc::ptr_eq(a, b))
+        self.ingresses.is_same(&other.ingresses)
+            && self.hosts.is_same(&other.hosts)
+            && self.names == other.names
     }
-}
-
-/// Every host, built.
-pub(super) struct Attached {
-    /// Ours, the oldest first.
-    pub(super) ours: Vec<Arc<Ingress>>,
-    pub(super) others: Vec<Other>,
-    /// In the order of the oldest Ingress that names the host; the catch-all is last.
-    pub(super) builds: Vec<Arc<HostBuild>>,
-    by_host: HashMap<Host, Arc<HostBuild>, FixedState>,
-    pub(super) hosts: Arc<Hosts>,
-    pub(super) registry: Arc<Registry>,
-    /// What to tell the owners, apart from what each host's build says.
-    pub(super) reports: Vec<Report>,
 }
 
 impl Attached {
+    /// Nothing, but with the ids of former backends.
+    fn empty(snapshot: &Snapshot, registry: Registry) -> Self {
+        Self {
+            builds: Map::default(),
+            others: Map::default(),
+            with_tls: Arc::default(),
+            with_names: Arc::default(),
+            wildcards: Map::default(),
+            extra: Arc::default(),
+            hosts: Arc::new(Hosts::new(Arc::new(HostTable::empty(&snapshot.settings)))),
+            registry,
+            told: Arc::default(),
+            size: (0, 0),
+        }
+    }
+
     /// The build of a host.
     pub(super) fn build(&self, host: &Host) -> Option<&Arc<HostBuild>> {
-        self.by_host.get(host)
+        self.builds.get(host)
+    }
+
+    /// Whether certificates go to the same names.
+    pub(super) fn same_names(&self, other: &Self) -> bool {
+        let same_names = Arc::ptr_eq(&self.with_names, &other.with_names);
+        Arc::ptr_eq(&self.with_tls, &other.with_tls)
+            && (self.with_tls.is_empty()
+                || (same_names && (self.with_names.is_empty() || self.builds.is_same(&other.builds))))
+    }
+
+    /// Sorts out the Ingresses that changed.
+    fn select(
+        &mut self,
+        snapshot: &Snapshot,
+        former: &Snapshot,
+        options: &Options,
+        told: &mut Told,
+    ) -> Delta {
+        let (mut come, mut gone) = (Vec::new(), Vec::new());
+        for key in snapshot.ingresses.changes(&former.ingresses, Arc::ptr_eq) {
+            if self.others.remove(key).is_none() {
+                gone.extend(former.ingresses.get(key).cloned());
+            }
+            let mut reports = Vec::new();
+            if let Some(ingress) = snapshot.ingresses.get(key) {
+                if let Some(other) = class::select(ingress, snapshot, options) {
+                    reports.extend(other.report.clone());
+                    self.others.insert(key.clone(), Arc::new(other));
+                } else {
+                    reports.clone_from(&ingress.reports);
+                    come.push(ingress.clone());
+                }
+            }
+            told.ingresses.set(key.clone(), (!reports.is_empty()).then(|| reports.into()));
+        }
+        come.sort_by(|a, b| older_first(a, b));
+        Delta { come, gone }
+    }
+
+    /// Builds the hosts of these plans; gives the tables that are other ones now.
+    fn build_all(
+        &mut self,
+        plans: Vec<HostPlan>,
+        snapshot: &Snapshot,
+        options: &Options,
+        told: &mut Told,
+    ) -> Vec<(Host, Option<Arc<HostTable>>)> {
+        let default_backend = options.default_backend.as_ref().map(|service| {
+            let key = BackendKey { service: service.clone(), port: None, cluster: false };
+            let id = self.registry.id(key);
+            if self.builds.is_empty() {
+                self.registry.hold(id); // for good: rules come and go, the flag stays
+            }
+            (id, service.clone())
+        });
+        let mut registry = self.registry.clone();
+        let mut context = Context {
+            settings: &snapshot.settings,
+            registry: &mut registry,
+            traffics: &mut Traffics::default(),
+            default_backend,
+            empty: "".into(),
+            slash: "/".into(),
+        };
+        let mut tables = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let former = self.builds.get(&plan.host);
+            if former.is_some_and(|former| former.plan.same(&plan)) {
+                continue;
+            }
+            let host = plan.host.clone();
+            let build = (!plan.is_gone()).then(|| Arc::new(host::build(plan, &mut context)));
+            let table = build.as_ref().map(|build| build.table.clone());
+            self.replace(&host, build, context.registry, told);
+            tables.push((host, table));
+        }
+        registry.sweep();
+        self.registry = registry;
+        tables
+    }
+
+    /// Puts a build in the place of the former one of its host.
+    fn replace(
+        &mut self,
+        host: &Host,
+        build: Option<Arc<HostBuild>>,
+        registry: &mut Registry,
+        told: &mut Told,
+    ) {
+        let (mut hosts, mut rules) = self.size;
+        for used in build.iter().flat_map(|build| &build.uses) {
+            registry.hold(used.backend);
+        }
+        if let Some(build) = build.as_ref().filter(|build| build.rules > 0) {
+            (hosts, rules) = (hosts + 1, rules + build.rules);
+        }
+        told.hosts.set(host.clone(), build.clone().filter(|build| !build.reports.is_empty()));
+        let former = match build {
+            Some(build) => self.builds.insert(host.clone(), build),
+            None => self.builds.remove(host),
+        };
+        if let Some(former) = former {
+            former.uses.iter().for_each(|used| registry.release(used.backend));
+            if former.rules > 0 {
+                (hosts, rules) = (hosts - 1, rules - former.rules);
+            }
+        }
+        self.size = (hosts, rules);
+    }
+
+    /// Gives hosts their other names and puts `tables` and those names in force.
+    fn name(
+        &mut self,
+        mut tables: Vec<(Host, Option<Arc<HostTable>>)>,
+        snapshot: &Snapshot,
+        told: &mut Told,
+    ) {
+        told.names.clear();
+        let names = aliases::names(&self.with_names, &self.builds, snapshot, &self.hosts, &mut told.names);
+        // A name that somebody has rules for is that host's, and else an alias.
+        for (host, table) in tables.iter_mut().filter(|(_, table)| table.is_none()) {
+            *table = names.extra.get(host).cloned();
+        }
+        let known = |(host, table): &(&Host, &Arc<HostTable>)| {
+            self.extra.get(*host).is_some_and(|known| Arc::ptr_eq(known, table))
+        };
+        let new = names.extra.iter().filter(|entry| !known(entry));
+        tables.extend(new.map(|(host, table)| (host.clone(), Some(table.clone()))));
+        let gone = self.extra.keys().filter(|host| !names.extra.contains_key(*host));
+        tables
+            .extend(gone.map(|host| (host.clone(), self.builds.get(host).map(|build| build.table.clone()))));
+        let patterns = names.patterns;
+        let old = self.hosts.patterns();
+        let same_patterns = patterns.len() == old.len()
+            && patterns.iter().zip(old).all(|(a, b)| a.0.as_str() == b.0.as_str() && Arc::ptr_eq(&a.1, &b.1));
+        if !tables.is_empty() || !same_patterns {
+            self.hosts = Arc::new(self.hosts.updated(tables, patterns));
+            self.extra = Arc::new(names.extra);
+        }
     }
 }
 
-/// Attaches Ingresses to hosts and builds those that changed.
+/// Attaches Ingresses to hosts and builds the hosts that changed since `former`.
 pub(super) fn attach(snapshot: &Snapshot, options: &Options, former: Option<&State>) -> Attached {
-    let selection = class::select(snapshot, options);
-    let mut reports = selection.reports;
-    let plans = plans(&selection.ours, &mut reports);
-    let old = former.map(|former| &former.attached);
-    let shared = former.filter(|former| former.snapshot.settings == snapshot.settings).map(|f| &f.attached);
-    let mut registry = old.map(|old| (*old.registry).clone()).unwrap_or_default();
-    let builds = build(plans, snapshot, options, &mut registry, shared.map(AsRef::as_ref));
-    let registry = settle(registry, &builds, options, old.map(|old| &old.registry));
-    let by_host: HashMap<_, _, _> =
-        builds.iter().map(|build| (build.plan.host.clone(), build.clone())).collect();
-    let old_hosts = shared.map(|old| &old.hosts);
-    let hosts = aliases::hosts(&selection.ours, &builds, &by_host, snapshot, old_hosts, &mut reports);
-    let hosts = Arc::new(hosts);
-    Attached { ours: selection.ours, others: selection.others, builds, by_host, hosts, registry, reports }
-}
-
-/// Groups the Ingresses by host; the catch-all is always there, as the last one.
-fn plans(ours: &[Arc<Ingress>], reports: &mut Vec<Report>) -> Vec<HostPlan> {
-    let mut index: HashMap<&Host, usize, FixedState> = HashMap::default();
-    let mut plans: Vec<HostPlan> = Vec::with_capacity(ours.len() + 1);
-    let mut any = HostPlan::new(Host::Any);
-    let mut certified: HashSet<&Host, FixedState> = HashSet::default();
-    for ingress in ours {
-        for rule in &ingress.rules {
-            let plan = if rule.host == Host::Any {
-                &mut any
-            } else {
-                let at = *index.entry(&rule.host).or_insert_with(|| {
-                    plans.push(HostPlan::new(rule.host.clone()));
-                    plans.len() - 1
-                });
-                &mut plans[at]
-            };
-            if !plan.ingresses.last().is_some_and(|last| Arc::ptr_eq(last, ingress)) {
-                plan.ingresses.push(ingress.clone());
-            }
-            if !ingress.tls.is_empty() {
-                certified.insert(&rule.host);
-            }
-        }
-        if ingress.rules.is_empty() && ingress.default_backend.is_some() {
-            attach_catch_all(&mut any, ingress, reports);
-        }
-    }
-    for plan in plans.iter_mut().chain([&mut any]) {
-        plan.certificate = !certified.is_empty() && is_certified(&plan.host, &certified);
-        report_ignored_defaults(plan, reports);
-    }
-    plans.push(any);
-    plans
-}
-
-fn is_certified(host: &Host, certified: &HashSet<&Host, FixedState>) -> bool {
-    let wildcard = || match host {
-        Host::Exact(name) => name.split_once('.').map(|(_, suffix)| Host::Wildcard(suffix.into())),
-        _ => None,
+    let same = |former: &&State| {
+        former.snapshot.settings == snapshot.settings && former.snapshot.classes.is_same(&snapshot.classes)
     };
-    certified.contains(host) || wildcard().is_some_and(|wildcard| certified.contains(&wildcard))
+    let nothing = Snapshot::default();
+    let (mut attached, old) = if let Some(former) = former.filter(same) {
+        ((*former.attached).clone(), &former.snapshot)
+    } else {
+        let registry = former.map(|former| former.attached.registry.restarted()).unwrap_or_default();
+        (Attached::empty(snapshot, registry), &nothing)
+    };
+    let mut told = (*attached.told).clone();
+    let delta = attached.select(snapshot, old, options, &mut told);
+    update(&mut attached.with_tls, &delta, |ingress| !ingress.tls.is_empty());
+    update(&mut attached.with_names, &delta, |ingress| {
+        ingress.policy.from_to_www || !ingress.policy.server_aliases.is_empty()
+    });
+    let plans = plan::plans(&delta, &attached.builds, &mut attached.wildcards);
+    let tables = attached.build_all(plans, snapshot, options, &mut told);
+    attached.name(tables, snapshot, &mut told);
+    if !attached.told.same(&told) {
+        attached.told = Arc::new(told);
+    }
+    attached
 }
 
-/// The oldest Ingress of nothing but a default backend answers everything else; it goes first on the catch-all.
-fn attach_catch_all(any: &mut HostPlan, ingress: &Arc<Ingress>, reports: &mut Vec<Report>) {
-    let Some(winner) = &any.catch_all else {
-        any.catch_all = Some(ingress.clone());
-        any.ingresses.push(ingress.clone());
+/// Keeps a list of Ingresses of some sort.
+fn update(list: &mut Arc<Vec<Arc<Ingress>>>, delta: &Delta, wanted: impl Fn(&Ingress) -> bool) {
+    let come = || delta.come.iter().filter(|ingress| wanted(ingress));
+    let mut gone: Vec<_> = delta.gone.iter().filter(|ingress| wanted(ingress)).map(Arc::as_ptr).collect();
+    if come().next().is_none() && gone.is_empty() {
         return;
-    };
-    let message = format!(
-        "the default backend for everything already belongs to Ingress {}, which is older; this one is not served: \
-         remove one of the two",
-        winner.object.key
-    );
-    let report = Report::new(&ingress.object, Severity::Error, "DuplicateDefaultBackend", message);
-    reports.push(report.at("spec.defaultBackend", ingress.origin.as_ref()));
-}
-
-/// Only the oldest Ingress of a host decides its default backend.
-fn report_ignored_defaults(plan: &HostPlan, reports: &mut Vec<Report>) {
-    let Some(oldest) = plan.default_owner().or(plan.ingresses.first()) else { return };
-    for ingress in plan.ingresses.iter().filter(|ingress| !Arc::ptr_eq(ingress, oldest)) {
-        if ingress.default_backend.is_none() || ingress.default_backend == oldest.default_backend {
-            continue;
-        }
-        let message = format!(
-            "the default backend does not act on host {}, where Ingress {} is older and decides: set it there",
-            plan.host, oldest.object.key
-        );
-        let report = Report::new(&ingress.object, Severity::Warning, "DefaultBackendIgnored", message);
-        reports.push(report.at("spec.defaultBackend", ingress.origin.as_ref()));
     }
-}
-
-fn build(
-    plans: Vec<HostPlan>,
-    snapshot: &Snapshot,
-    options: &Options,
-    registry: &mut Registry,
-    former: Option<&Attached>,
-) -> Vec<Arc<HostBuild>> {
-    let default_backend = options.default_backend.as_ref().map(|service| {
-        let key = BackendKey { service: service.clone(), port: None, cluster: false };
-        (registry.id(key), service.clone())
-    });
-    let mut context = Context {
-        settings: &snapshot.settings,
-        registry,
-        traffics: &mut Traffics::default(),
-        default_backend,
-        empty: "".into(),
-        slash: "/".into(),
-    };
-    let builds = plans.into_iter().map(|plan| {
-        let former = former.and_then(|former| former.build(&plan.host));
-        match former.filter(|former| former.plan.same(&plan)) {
-            Some(former) => former.clone(),
-            None => Arc::new(host::build(plan, &mut context)),
-        }
-    });
-    builds.collect()
-}
-
-/// Frees the backends that nothing uses any more; an unchanged registry is shared.
-fn settle(
-    mut registry: Registry,
-    builds: &[Arc<HostBuild>],
-    options: &Options,
-    former: Option<&Arc<Registry>>,
-) -> Arc<Registry> {
-    let mut in_use = vec![false; registry.len()];
-    if let Some(service) = &options.default_backend {
-        let key = BackendKey { service: service.clone(), port: None, cluster: false };
-        in_use[registry.id(key).0 as usize] = true;
-    }
-    for used in builds.iter().flat_map(|build| &build.uses) {
-        in_use[used.backend.0 as usize] = true;
-    }
-    let freed = registry.retain(&in_use);
-    match former {
-        Some(former) if !freed && former.is_same(&registry) => former.clone(),
-        _ => Arc::new(registry),
-    }
+    gone.sort_unstable();
+    let mut new: Vec<Arc<Ingress>> =
+        list.iter().filter(|ingress| gone.binary_search(&Arc::as_ptr(ingress)).is_err()).cloned().collect();
+    new.extend(come().cloned());
+    new.sort_by(|a, b| older_first(a, b)); // two sorted runs: one pass
+    *list = Arc::new(new);
 }

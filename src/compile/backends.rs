@@ -1,11 +1,11 @@
 //! References and ports -> targets: what takes the requests of each backend.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::BuildHasher;
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::registry::{BackendKey, Registry, Slot};
+use crate::model::list::List;
 use crate::model::route::PortRef;
 use crate::model::service::{Endpoint, EndpointSet, Protocol, Service, ServiceKind, ServicePort};
 use crate::model::{Key, Snapshot};
@@ -27,75 +27,87 @@ pub(super) enum State {
 }
 
 /// The endpoint table with the state of each backend.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Backends {
     pub(super) table: Arc<EndpointTable>,
     pub(super) states: Arc<Vec<State>>,
+    /// How many targets there are in all.
+    pub(super) targets: usize,
+    /// A backend that was there before has another state than then.
+    pub(super) flipped: bool,
 }
 
 /// What the former result was made of.
 pub(super) struct Former<'a> {
     pub(super) snapshot: &'a Snapshot,
-    pub(super) registry: &'a Arc<Registry>,
+    pub(super) registry: &'a Registry,
     pub(super) backends: &'a Arc<Backends>,
 }
 
 /// Resolves every backend; what did not change since `former` is shared with it.
 pub(super) fn resolve(
     snapshot: &Snapshot,
-    registry: &Arc<Registry>,
+    registry: &Registry,
     external_names: bool,
     former: Option<&Former<'_>>,
 ) -> Arc<Backends> {
-    let Some(former) = former else { return Arc::new(resolve_all(snapshot, registry, external_names, None)) };
-    if !Arc::ptr_eq(registry, former.registry) {
-        return Arc::new(resolve_all(snapshot, registry, external_names, Some(former.backends)));
-    }
-    let mut changed: HashSet<&Key> = HashSet::new();
-    changed.extend(changes(&former.snapshot.services, &snapshot.services, Arc::ptr_eq));
-    changed.extend(changes(&former.snapshot.endpoints, &snapshot.endpoints, Arc::ptr_eq));
-    let mut table: Option<Vec<Arc<Backend>>> = None;
-    let mut states = former.backends.states.clone();
-    for &id in changed.iter().flat_map(|service| registry.of_service(service)) {
-        let Some(slot) = registry.slot(id) else { continue };
-        let (targets, state) = targets(&slot.key, snapshot, external_names);
-        let index = id.0 as usize;
-        let old = &former.backends.table.backends;
-        if states[index] != state {
-            Arc::make_mut(&mut states)[index] = state;
-        }
-        if old[index].targets != targets {
-            table.get_or_insert_with(|| old.clone())[index] = Arc::new(backend(slot, targets));
-        }
-    }
-    if table.is_none() && Arc::ptr_eq(&states, &former.backends.states) {
-        return former.backends.clone();
-    }
-    let table = table.map(|backends| Arc::new(EndpointTable { backends }));
-    Arc::new(Backends { table: table.unwrap_or_else(|| former.backends.table.clone()), states })
+    let Some(former) = former else {
+        let all = registry.changes(&Registry::default());
+        return Arc::new(update(snapshot, registry, external_names, &all, &Backends::default()));
+    };
+    let mut changed = registry.changes(former.registry);
+    let given = changed.len();
+    let mut seen: HashSet<BackendId> = changed.iter().copied().collect();
+    let services = snapshot.services.changes(&former.snapshot.services, Arc::ptr_eq);
+    let endpoints = snapshot.endpoints.changes(&former.snapshot.endpoints, Arc::ptr_eq);
+    let told = services.into_iter().chain(endpoints).flat_map(|service| registry.of_service(service));
+    changed.extend(told.copied().filter(|id| seen.insert(*id)));
+    let mut new = update(snapshot, registry, external_names, &changed, former.backends);
+    let differs = |id: &BackendId| state(&new.states, *id) != state(&former.backends.states, *id);
+    new.flipped = changed[given..].iter().any(differs);
+    let same = Arc::ptr_eq(&new.table, &former.backends.table)
+        && Arc::ptr_eq(&new.states, &former.backends.states)
+        && former.backends.flipped == new.flipped;
+    if same { former.backends.clone() } else { Arc::new(new) }
 }
 
-fn resolve_all(
+/// Resolves some backends anew.
+fn update(
     snapshot: &Snapshot,
     registry: &Registry,
     external_names: bool,
-    former: Option<&Arc<Backends>>,
+    changed: &[BackendId],
+    former: &Backends,
 ) -> Backends {
-    let mut backends = Vec::with_capacity(registry.len());
-    let mut states = Vec::with_capacity(registry.len());
-    for (index, slot) in registry.slots().enumerate() {
-        let old = former.and_then(|former| former.table.backends.get(index));
-        let (new, state) = match slot {
+    let mut table: Option<List<Arc<Backend>>> = None;
+    let mut states = former.states.clone();
+    let mut count = former.targets;
+    for &id in changed {
+        let (new, state) = match registry.slot(id) {
             Some(slot) => {
                 let (targets, state) = targets(&slot.key, snapshot, external_names);
                 (backend(slot, targets), state)
             }
             None => (free(), State::Fine),
         };
-        backends.push(old.filter(|old| ***old == new).cloned().unwrap_or_else(|| Arc::new(new)));
-        states.push(state);
+        let old = former.table.find(id);
+        if old.is_some_and(|old| **old == new) && super::backends::state(&states, id) == state {
+            continue;
+        }
+        let states = Arc::make_mut(&mut states);
+        count = count + new.targets.len() - old.map_or(0, |old| old.targets.len());
+        let table = table.get_or_insert_with(|| former.table.backends.clone());
+        // Ids are given in order, so a new one is the next.
+        if let Some(place) = table.get_mut(id.0 as usize) {
+            *place = Arc::new(new);
+            states[id.0 as usize] = state;
+        } else {
+            table.push(Arc::new(new));
+            states.push(state);
+        }
     }
-    Backends { table: Arc::new(EndpointTable { backends }), states: Arc::new(states) }
+    let table = table.map(|backends| Arc::new(EndpointTable { backends }));
+    Backends { table: table.unwrap_or_else(|| former.table.clone()), states, targets: count, flipped: false }
 }
 
 fn backend(slot: &Slot, targets: Vec<Target>) -> Backend {
@@ -192,46 +204,6 @@ fn ports(service: &Service, port: &ServicePort, set: &EndpointSet) -> Vec<u16> {
         port.name.is_empty() || of_set.name == port.name || (single && of_set.name.is_empty())
     });
     same.map(|of_set| of_set.port).collect()
-}
-
-/// The keys whose values differ between two maps.
-///
-/// A map that was cloned and changed a little keeps its order, so walking both side by side finds the differences
-/// without a lookup for each key; where the order differs it is looked up.
-fn changes<'a, V, S: BuildHasher>(
-    old: &'a HashMap<Key, V, S>,
-    new: &'a HashMap<Key, V, S>,
-    same: impl Fn(&V, &V) -> bool,
-) -> Vec<&'a Key> {
-    let mut changed = Vec::new();
-    if std::ptr::eq(old, new) {
-        return changed;
-    }
-    let (mut old_walk, mut new_walk) = (old.iter().peekable(), new.iter().peekable());
-    loop {
-        match (old_walk.peek(), new_walk.peek()) {
-            (None, None) => return changed,
-            (Some(&(old_key, old_value)), Some(&(new_key, new_value))) if old_key == new_key => {
-                if !same(old_value, new_value) {
-                    changed.push(new_key);
-                }
-                old_walk.next();
-                new_walk.next();
-            }
-            (Some(&(old_key, _)), _) if !new.contains_key(old_key) => {
-                changed.push(old_key);
-                old_walk.next();
-            }
-            (_, Some(&(new_key, new_value))) => {
-                if !old.get(new_key).is_some_and(|old_value| same(old_value, new_value)) {
-                    changed.push(new_key);
-                }
-                new_walk.next();
-            }
-            // Still there, but seen by the other walk already.
-            (Some(_), None) => drop(old_walk.next()),
-        }
-    }
 }
 
 /// The id's state; a free or foreign id is fine.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::attach::HostPlan;
+use super::plan::HostPlan;
 use crate::model::route::{Host, Ingress, Path, PathKind, Rule};
 use crate::model::{Name, Report, Severity};
 
@@ -27,7 +27,7 @@ impl Candidate<'_> {
 }
 
 /// A field that names a Service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Field {
     /// A path: indexes of rule and path.
     Path(usize, usize),

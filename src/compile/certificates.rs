@@ -39,7 +39,7 @@ pub(super) fn choose(snapshot: &Snapshot, attached: &Attached, options: &Options
         good_until: i64::MAX,
     };
     let default = chooser.default(options);
-    for ingress in attached.ours.iter().filter(|ingress| !ingress.tls.is_empty()) {
+    for ingress in attached.with_tls.iter() {
         chooser.add(ingress, attached);
     }
     let Chooser { order, uses, refused, reports, good_until, .. } = chooser;

@@ -1,4 +1,4 @@
-//! Which Ingresses are ours, oldest first.
+//! Which Ingresses are ours, and which of them is older.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -8,39 +8,19 @@ use super::{Options, Verdict};
 use crate::model::route::Ingress;
 use crate::model::{Key, Name, Report, Severity, Snapshot};
 
-/// The Ingresses of a snapshot, sorted out.
-pub(super) struct Selection {
-    /// Ours, the oldest first: of two that want the same the first wins.
-    pub(super) ours: Vec<Arc<Ingress>>,
-    /// The others.
-    pub(super) others: Vec<Other>,
-    /// What to tell the owners of the others.
-    pub(super) reports: Vec<Report>,
-}
-
 /// An Ingress that is not served as a whole.
 pub(super) struct Other {
     pub(super) ingress: Arc<Ingress>,
     pub(super) verdict: Verdict,
     pub(super) note: String,
+    /// What to tell its owner.
+    pub(super) report: Option<Report>,
 }
 
-/// Sorts out the Ingresses of a snapshot.
-pub(super) fn select(snapshot: &Snapshot, options: &Options) -> Selection {
-    let mut selection = Selection { ours: Vec::new(), others: Vec::new(), reports: Vec::new() };
-    for ingress in snapshot.ingresses.values() {
-        match judge(ingress, snapshot, options) {
-            Ok(()) => selection.ours.push(ingress.clone()),
-            Err(no) => {
-                let (verdict, note) = (no.verdict, no.note);
-                selection.reports.extend(no.report);
-                selection.others.push(Other { ingress: ingress.clone(), verdict, note });
-            }
-        }
-    }
-    selection.ours.sort_by(|a, b| older_first(a, b));
-    selection.others.sort_by(|a, b| a.ingress.object.cmp(&b.ingress.object));
-    selection
+/// Decides whether an Ingress is ours; if not, as what it goes.
+pub(super) fn select(ingress: &Arc<Ingress>, snapshot: &Snapshot, options: &Options) -> Option<Other> {
+    let No { verdict, note, report } = *judge(ingress, snapshot, options).err()?;
+    Some(Other { ingress: ingress.clone(), verdict, note, report })
 }
 
 /// For people: by what an Ingress is ours.
@@ -124,7 +104,7 @@ fn class_missing(ingress: &Ingress, name: &Name, controller: &str) -> Box<No> {
 }
 
 /// By creation, those without a time last; at the same time `namespace/name` descending, as ingress-nginx has it.
-fn older_first(a: &Ingress, b: &Ingress) -> Ordering {
+pub(super) fn older_first(a: &Ingress, b: &Ingress) -> Ordering {
     let time = |ingress: &Ingress| ingress.created.unwrap_or(i64::MAX);
     time(a).cmp(&time(b)).then_with(|| path_order(&b.object.key, &a.object.key))
 }

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::attach::HostPlan;
 use super::candidate::{self, Candidate, Field};
+use super::plan::HostPlan;
 use super::registry::{BackendKey, Registry};
 use super::traffic::Traffics;
 use crate::model::policy::Policy;
@@ -24,6 +24,8 @@ pub(super) struct HostBuild {
     pub(super) table: Arc<HostTable>,
     /// How many routes each of the plan's Ingresses has in force.
     pub(super) owned: Box<[u32]>,
+    /// How many routes are somebody's.
+    pub(super) rules: usize,
     pub(super) uses: Box<[Use]>,
     pub(super) reports: Box<[Report]>,
 }
@@ -32,6 +34,8 @@ pub(super) struct HostBuild {
 #[derive(Clone, Debug)]
 pub(super) struct Use {
     pub(super) backend: BackendId,
+    /// What answers in its place while it has no targets.
+    pub(super) fallback: Option<BackendId>,
     pub(super) ingress: Arc<Ingress>,
     pub(super) field: Field,
 }
@@ -53,13 +57,14 @@ pub(super) fn build(plan: HostPlan, context: &mut Context<'_>) -> HostBuild {
         owned: vec![0; plan.ingresses.len()],
         regex: plan.ingresses.iter().any(|ingress| uses_regex(&ingress.policy)),
         uses: Vec::new(),
-        reports: Vec::new(),
+        reports: plan.reports(),
         plan: &plan,
         context,
     };
     let table = Arc::new(builder.table());
     let Builder { owned, uses, reports, .. } = builder;
-    HostBuild { table, owned: owned.into(), uses: uses.into(), reports: reports.into(), plan }
+    let rules = table.routes().filter(|route| route.origin.ingress.is_some()).count();
+    HostBuild { table, owned: owned.into(), rules, uses: uses.into(), reports: reports.into(), plan }
 }
 
 /// Whether the paths of the host become regular expressions because of this policy.
@@ -247,20 +252,26 @@ impl<'p> Builder<'p, '_, '_> {
             |name: &Name| Key { namespace: ingress.object.key.namespace.clone(), name: name.clone() };
         let cluster = policy.service_upstream.unwrap_or(self.context.settings.service_upstream);
         let key = BackendKey { service: service(name), port: Some(port.clone()), cluster };
-        let backend = self.use_backend(key, ingress, field);
         let fallback = policy.default_backend.as_ref().map(|name| {
             let key = BackendKey { service: service(name), port: None, cluster: false };
-            self.use_backend(key, ingress, Field::Annotation)
+            self.use_backend(key, ingress, Field::Annotation, None)
         });
+        let backend = self.use_backend(key, ingress, field, fallback);
         let slot = self.context.registry.slot(backend);
         let (port, upstream) = slot.map_or((empty.clone(), empty), |s| (s.port.clone(), s.upstream.clone()));
         let action = if denied { Action::Denied } else { Action::Proxy { backend, fallback } };
         (action, name.clone(), port, upstream)
     }
 
-    fn use_backend(&mut self, key: BackendKey, ingress: &Arc<Ingress>, field: Field) -> BackendId {
+    fn use_backend(
+        &mut self,
+        key: BackendKey,
+        ingress: &Arc<Ingress>,
+        field: Field,
+        fallback: Option<BackendId>,
+    ) -> BackendId {
         let backend = self.context.registry.id(key);
-        self.uses.push(Use { backend, ingress: ingress.clone(), field });
+        self.uses.push(Use { backend, fallback, ingress: ingress.clone(), field });
         backend
     }
 

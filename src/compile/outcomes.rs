@@ -1,22 +1,24 @@
 //! What to tell the owners of objects: reports about backends, and a verdict for every Ingress and certificate.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use time::OffsetDateTime;
 
-use super::attach::Attached;
+use super::attach::{Attached, Told};
 use super::backends::{self, Backends, State};
 use super::candidate::Field;
 use super::certificates::Chosen;
 use super::class::class_note;
-use super::host::Use;
+use super::host::{HostBuild, Use};
 use super::registry::BackendKey;
 use super::{Options, Outcome, Verdict};
 use crate::model::certificate::{Certificate, CertificateError, Secret};
-use crate::model::route::Ingress;
-use crate::model::{Kind, ObjectRef, Origin, Report, Severity, Snapshot};
+use crate::model::map::Map;
+use crate::model::route::{Host, Ingress};
+use crate::model::{Key, Kind, ObjectRef, Origin, Report, Severity, Snapshot};
+use crate::routing::BackendId;
 
 /// The reason that says nothing against an Ingress: its pods come and go.
 const NO_ENDPOINTS: &str = "NoEndpoints";
@@ -24,42 +26,73 @@ const NO_ENDPOINTS: &str = "NoEndpoints";
 const OLD_FORM: &str = "OldApiVersion";
 
 /// Every report but those about backends, sorted.
-pub(super) fn reports(snapshot: &Snapshot, attached: &Attached, chosen: &Chosen) -> Vec<Report> {
+pub(super) fn reports(snapshot: &Snapshot, told: &Told, chosen: &Chosen) -> Vec<Report> {
     let mut reports = (*snapshot.reports).clone();
-    reports.extend(attached.reports.iter().cloned());
-    reports.extend(attached.ours.iter().flat_map(|ingress| ingress.reports.iter().cloned()));
-    reports.extend(attached.builds.iter().flat_map(|build| build.reports.iter().cloned()));
+    reports.extend(told.reports().cloned());
     reports.extend(chosen.reports.iter().cloned());
     reports.sort();
     reports.dedup();
     reports
 }
 
-/// Reports about backends without targets, one for each Ingress and backend, sorted.
-pub(super) fn backend_reports(attached: &Attached, backends: &Backends, options: &Options) -> Vec<Report> {
-    let mut reports = Vec::new();
+/// The hosts that use a backend without targets.
+pub(super) fn troubled(
+    attached: &Attached,
+    backends: &Backends,
+    former: Option<(&Attached, &Map<Host, Arc<HostBuild>>)>,
+) -> Map<Host, Arc<HostBuild>> {
     if backends.states.iter().all(|state| *state == State::Fine) {
-        return reports;
+        return Map::default();
     }
-    let mut told = BTreeSet::new();
-    for used in attached.builds.iter().flat_map(|build| &build.uses) {
-        let state = backends::state(&backends.states, used.backend);
-        let Some(slot) = attached.registry.slot(used.backend).filter(|_| state != State::Fine) else {
-            continue;
-        };
-        if told.insert((&used.ingress.object, used.backend)) {
-            reports.push(backend_report(used, &slot.key, state));
+    let in_trouble = |build: &&Arc<HostBuild>| {
+        build.uses.iter().any(|used| backends::state(&backends.states, used.backend) != State::Fine)
+    };
+    // A backend that was there before turned: which hosts use it is not noted anywhere.
+    let Some((former, known)) = former.filter(|_| !backends.flipped) else {
+        let builds = attached.builds.iter().filter(|(_, build)| in_trouble(build));
+        return builds.map(|(host, build)| (host.clone(), build.clone())).collect();
+    };
+    let mut troubled = known.clone();
+    for host in attached.builds.changes(&former.builds, Arc::ptr_eq) {
+        troubled.set(host.clone(), attached.builds.get(host).filter(in_trouble).cloned());
+    }
+    troubled
+}
+
+/// Reports about backends without targets, one for each Ingress and backend, sorted.
+pub(super) fn backend_reports(
+    attached: &Attached,
+    troubled: &Map<Host, Arc<HostBuild>>,
+    backends: &Backends,
+    options: &Options,
+) -> Vec<Report> {
+    let mut first: BTreeMap<(&ObjectRef, BackendId), &Use> = BTreeMap::new();
+    for used in troubled.values().flat_map(|build| &build.uses) {
+        if backends::state(&backends.states, used.backend) != State::Fine {
+            let told = first.entry((&used.ingress.object, used.backend)).or_insert(used);
+            if used.field < told.field {
+                *told = used;
+            }
         }
+    }
+    let mut reports: Vec<Report> = Vec::with_capacity(first.len());
+    for ((_, backend), used) in first {
+        let state = backends::state(&backends.states, backend);
+        reports.extend(
+            attached.registry.slot(backend).map(|slot| backend_report(used, &slot.key, state, backends)),
+        );
     }
     reports.extend(default_backend_report(attached, backends, options));
     reports.sort();
     reports
 }
 
-fn backend_report(used: &Use, key: &BackendKey, state: State) -> Report {
+fn backend_report(used: &Use, key: &BackendKey, state: State, backends: &Backends) -> Report {
     let (reason, what) = problem(key, state);
+    let fine = |id: BackendId| backends::state(&backends.states, id) == State::Fine;
     let effect = match used.field {
         Field::Annotation => "there is nothing to fall back to",
+        _ if used.fallback.is_some_and(fine) => "annotation default-backend answers",
         Field::Default => "the default backend answers 503",
         Field::Path(..) => "the path answers 503",
     };
@@ -122,13 +155,14 @@ pub(super) fn outcomes(
     reports: &[Report],
 ) -> Vec<Outcome> {
     let mut routes: HashMap<*const Ingress, usize, FixedState> = HashMap::default();
-    for build in &attached.builds {
+    for build in attached.builds.values() {
         for (ingress, owned) in build.plan.ingresses.iter().zip(&build.owned) {
             *routes.entry(Arc::as_ptr(ingress)).or_default() += *owned as usize;
         }
     }
     let mut outcomes = Vec::with_capacity(snapshot.ingresses.len() + snapshot.secrets.len());
-    for ingress in &attached.ours {
+    let ours = |(key, _): &(&Key, &Arc<Ingress>)| !attached.others.contains_key(*key);
+    for (_, ingress) in snapshot.ingresses.iter().filter(ours) {
         let routes = routes.get(&Arc::as_ptr(ingress)).copied().unwrap_or_default();
         let verdict = verdict(ingress, routes, reports);
         outcomes.push(outcome(
@@ -139,7 +173,7 @@ pub(super) fn outcomes(
             class_note(ingress),
         ));
     }
-    for other in &attached.others {
+    for other in attached.others.values() {
         let origin = other.ingress.origin.as_ref();
         outcomes.push(outcome(&other.ingress.object, origin, other.verdict, 0, other.note.clone()));
     }

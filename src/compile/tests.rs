@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-
 use super::*;
 use crate::model::certificate::{CertificateError, Secret};
 use crate::model::policy::Policy;
@@ -21,9 +19,7 @@ impl Cluster {
     }
 
     fn add(mut self, ingress: Ingress) -> Self {
-        let mut map = (*self.0.ingresses).clone();
-        map.insert(ingress.object.key.clone(), Arc::new(ingress));
-        self.0.ingresses = Arc::new(map);
+        self.0.ingresses.insert(ingress.object.key.clone(), Arc::new(ingress));
         self
     }
 
@@ -37,9 +33,7 @@ impl Cluster {
             publish_not_ready: false,
         };
         change(&mut service);
-        let mut map = (*self.0.services).clone();
-        map.insert(service.object.key.clone(), Arc::new(service));
-        self.0.services = Arc::new(map);
+        self.0.services.insert(service.object.key.clone(), Arc::new(service));
         self
     }
 
@@ -53,26 +47,20 @@ impl Cluster {
                 endpoints: endpoints.to_vec(),
             })
         });
-        let mut map = (*self.0.endpoints).clone();
-        map.insert(Key::new("ns", service), sets.collect());
-        self.0.endpoints = Arc::new(map);
+        self.0.endpoints.insert(Key::new("ns", service), sets.collect());
         self
     }
 
     fn secret(mut self, name: &str, certificate: Result<Arc<Certificate>, CertificateError>) -> Self {
         let secret = Secret { object: ObjectRef::new(Kind::Secret, "ns", name), origin: None, certificate };
-        let mut map = (*self.0.secrets).clone();
-        map.insert(secret.object.key.clone(), Arc::new(secret));
-        self.0.secrets = Arc::new(map);
+        self.0.secrets.insert(secret.object.key.clone(), Arc::new(secret));
         self
     }
 
     fn class(mut self, name: &str, controller: &str) -> Self {
         let object = ObjectRef::new(Kind::IngressClass, "", name);
         let class = IngressClass { object, controller: controller.into(), is_default: false };
-        let mut map = (*self.0.classes).clone();
-        map.insert(name.into(), Arc::new(class));
-        self.0.classes = Arc::new(map);
+        self.0.classes.insert(name.into(), Arc::new(class));
         self
     }
 
@@ -136,7 +124,7 @@ fn reasons(compiled: &Compiled) -> Vec<&'static str> {
 }
 
 fn verdict(compiled: &Compiled, name: &str) -> Verdict {
-    compiled.outcomes.iter().find(|outcome| &*outcome.object.key.name == name).unwrap().verdict
+    compiled.outcomes().iter().find(|outcome| &*outcome.object.key.name == name).unwrap().verdict
 }
 
 #[test]
@@ -245,6 +233,7 @@ fn a_fallback_is_the_first_port_of_the_named_service() {
     let mut with_fallback = ingress("i", "foo.com", "s", number(80));
     with_fallback.policy = Arc::new(Policy { default_backend: Some("spare".into()), ..Policy::default() });
     let cluster = Cluster::default().add(with_fallback).service("s", |_| {}).service("spare", |_| {});
+    let cluster_without_spare = Cluster(cluster.0.clone());
     let compiled = cluster.endpoints("spare", &[&[ready("10.0.0.7")]]).compile();
     let Action::Proxy { fallback: Some(fallback), .. } =
         compiled.tables.routes.host("foo.com").route("/").action
@@ -253,7 +242,11 @@ fn a_fallback_is_the_first_port_of_the_named_service() {
     };
     assert_eq!(compiled.tables.endpoints.find(fallback).unwrap().targets.len(), 1);
     assert_eq!(reasons(&compiled), ["NoEndpoints"]);
+    let message = &compiled.reports[0].message;
+    assert!(message.contains("annotation default-backend answers"), "{message}");
     assert_eq!(verdict(&compiled, "i"), Verdict::Served);
+    let without = cluster_without_spare.compile();
+    assert!(without.reports.iter().any(|report| report.message.contains("the path answers 503")));
 }
 
 #[test]
@@ -268,8 +261,7 @@ fn a_change_of_endpoints_touches_only_their_backend() {
     let after = cluster.compile_after(Some(&before));
     assert!(Arc::ptr_eq(&before.tables.routes, &after.tables.routes));
     assert!(Arc::ptr_eq(&before.reports, &after.reports));
-    assert!(Arc::ptr_eq(&before.outcomes, &after.outcomes));
-    let backends = before.tables.endpoints.backends.iter().zip(&after.tables.endpoints.backends);
+    let backends = before.tables.endpoints.backends.iter().zip(after.tables.endpoints.backends.iter());
     let changed: Vec<_> =
         backends.filter(|(a, b)| !Arc::ptr_eq(a, b)).map(|(a, b)| (a.serial, b.serial)).collect();
     assert_eq!(changed.len(), 1);
@@ -278,9 +270,9 @@ fn a_change_of_endpoints_touches_only_their_backend() {
 
     // A new Service in between and the end of another, seen side by side with the old map.
     let cluster = cluster.service("new", |_| {});
-    let mut services = (*cluster.0.services).clone();
+    let mut services = cluster.0.services.clone();
     services.remove(&Key::new("ns", "s9"));
-    let cluster = Cluster(Snapshot { services: Arc::new(services), ..cluster.0 });
+    let cluster = Cluster(Snapshot { services, ..cluster.0 });
     let last = cluster.compile_after(Some(&after));
     assert!(targets(&last, "h9.com").is_empty());
     assert_eq!(reasons(&last), ["ServiceNotFound"]);
@@ -308,7 +300,7 @@ fn a_change_of_one_ingress_shares_the_other_hosts_and_keeps_backend_ids() {
     }
     assert!(!Arc::ptr_eq(&table(&before, "b.com"), &table(&after, "b.com")));
     assert_ne!(backend(&after, "b.com"), backend(&before, "b.com"));
-    let freed = &after.tables.endpoints.backends[backend(&before, "b.com").0 as usize];
+    let freed = after.tables.endpoints.find(backend(&before, "b.com")).unwrap();
     assert!(freed.targets.is_empty() && freed.serial == 0);
 }
 
@@ -318,14 +310,12 @@ fn the_same_snapshot_gives_the_same_tables_and_reports() {
         cluster.ingress(&format!("i{n}"), &format!("h{}.com", n % 7), &format!("s{}", n % 5), number(80))
     });
     let again = Cluster(Snapshot {
-        ingresses: Arc::new(
-            cluster.0.ingresses.iter().map(|(k, v)| (k.clone(), v.clone())).collect::<HashMap<_, _>>(),
-        ),
+        ingresses: cluster.0.ingresses.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
         ..Snapshot::default()
     });
     let (a, b) = (cluster.compile(), again.compile());
     assert_eq!(a.reports, b.reports);
-    assert_eq!(a.outcomes, b.outcomes);
+    assert_eq!(a.outcomes(), b.outcomes());
     assert_eq!(a.tables.endpoints.backends, b.tables.endpoints.backends);
     let shape = |compiled: &Compiled| format!("{:?}", compiled.tables.routes.hosts().collect::<Vec<_>>());
     assert_eq!(shape(&a), shape(&b));
@@ -471,7 +461,8 @@ fn owners_are_told_what_is_wrong_with_a_certificate() {
         ("soon", "CertificateExpiresSoon", ""),
     ];
     assert_eq!(told, wanted);
-    let secrets = compiled.outcomes.iter().filter(|outcome| outcome.object.kind == Kind::Secret);
+    let outcomes = compiled.outcomes();
+    let secrets = outcomes.iter().filter(|outcome| outcome.object.kind == Kind::Secret);
     let verdicts: Vec<_> =
         secrets.map(|outcome| (&*outcome.object.key.name, outcome.verdict, outcome.routes)).collect();
     let wanted = [

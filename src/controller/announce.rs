@@ -1,18 +1,17 @@
 //! Says what a publication changed: log lines for people, figures for metrics.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
 use super::Controller;
-use crate::compile::Compiled;
+use crate::compile::{self, Compiled};
 use crate::metrics::{CertificateInfo, Load, Severities};
 use crate::model::certificate::Certificate;
 use crate::model::route::Host;
 use crate::model::{Report, Severity, Snapshot};
-use crate::routing::HostTable;
 
 /// More reports than this are counted, not logged one by one.
 const LOGGED: usize = 200;
@@ -24,20 +23,20 @@ impl Controller {
             let hosts = |c: &Compiled| Arc::as_ptr(c.tables.routes.shared_hosts());
             hosts(former) == hosts(compiled)
         });
-        if !same_hosts {
-            self.hosts_and_routes = hosts_and_routes(compiled);
-        }
-        let load = self.load(snapshot, compiled);
+        let compile::Size { hosts, routes, backends, endpoints } = compiled.size;
+        let load = Load { ingresses: snapshot.ingresses.len(), hosts, routes, backends, endpoints };
         self.metrics.compiled(took.as_secs_f64(), load);
         self.reports(&compiled.reports);
-        let same_secrets = Arc::ptr_eq(&self.snapshot.secrets, &snapshot.secrets);
-        if first || !same_hosts || !same_secrets {
+        let same_certificates = self.compiled.as_ref().is_some_and(|former| {
+            former.tables.routes.certificates.is_same(&compiled.tables.routes.certificates)
+        });
+        let same_secrets = self.snapshot.secrets.is_same(&snapshot.secrets);
+        if first || !same_certificates || !same_secrets {
             self.metrics.certificates(&certificates(snapshot, compiled));
         }
-        let Load { ingresses, hosts, routes, endpoints, .. } = load;
         let size = format!(
             "{}, {}, {}, {} (compiled in {:.1} ms)",
-            count(ingresses, "Ingress", "Ingresses"),
+            count(load.ingresses, "Ingress", "Ingresses"),
             count(hosts, "host", "hosts"),
             count(routes, "route", "routes"),
             count(endpoints, "endpoint", "endpoints"),
@@ -50,45 +49,33 @@ impl Controller {
         }
     }
 
-    fn load(&self, snapshot: &Snapshot, compiled: &Compiled) -> Load {
-        let endpoints = &compiled.tables.endpoints;
-        let (hosts, routes) = self.hosts_and_routes;
-        Load {
-            ingresses: snapshot.ingresses.len(),
-            hosts,
-            routes,
-            backends: endpoints.backends.iter().filter(|backend| backend.serial != 0).count(),
-            endpoints: endpoints.targets(),
-        }
-    }
-
     /// Logs each report once, and once when it ends.
-    fn reports(&mut self, reports: &[Report]) {
-        if self.reported.iter().eq(reports) {
+    fn reports(&mut self, reports: &Arc<Vec<Report>>) {
+        let former = std::mem::replace(&mut self.reported, reports.clone());
+        if Arc::ptr_eq(&former, reports) {
             return;
         }
-        let now: BTreeSet<Report> = reports.iter().cloned().collect();
-        for report in now.difference(&self.reported).take(LOGGED) {
+        let begun = missing(reports, &former);
+        for report in begun.iter().take(LOGGED) {
             match report.severity {
                 Severity::Note => info!("{}", words(report)),
                 Severity::Warning => warn!("{}", words(report)),
                 Severity::Error => error!("{}", words(report)),
             }
         }
-        let more = now.difference(&self.reported).count().saturating_sub(LOGGED);
+        let more = begun.len().saturating_sub(LOGGED);
         if more > 0 {
             warn!("and {more} more reports: see all with `slipway check` or at /config");
         }
-        for report in self.reported.difference(&now).take(LOGGED) {
+        for report in missing(&former, reports).iter().take(LOGGED) {
             info!("no longer: {}", words(report));
         }
-        let of = |severity| now.iter().filter(|report| report.severity == severity).count();
+        let of = |severity| reports.iter().filter(|report| report.severity == severity).count();
         self.metrics.reports(Severities {
             notes: of(Severity::Note),
             warnings: of(Severity::Warning),
             errors: of(Severity::Error),
         });
-        self.reported = now;
     }
 }
 
@@ -98,11 +85,14 @@ fn words(report: &Report) -> String {
     format!("{place}{}{}", report.subject(), report.message)
 }
 
-/// Hosts with rules, and rules. Walks over everything: asked only when hosts changed.
-fn hosts_and_routes(compiled: &Compiled) -> (usize, usize) {
-    let rules = |host: &Arc<HostTable>| host.routes().filter(|r| r.origin.ingress.is_some()).count();
-    let rules = compiled.tables.routes.hosts().map(rules);
-    rules.filter(|rules| *rules > 0).fold((0, 0), |(hosts, routes), rules| (hosts + 1, routes + rules))
+/// What stands in the first and not in the second of two sorted lists.
+fn missing<'a>(all: &'a [Report], known: &[Report]) -> Vec<&'a Report> {
+    let mut known = known.iter().peekable();
+    let is_missing = |report: &&Report| {
+        while known.next_if(|known| known < report).is_some() {}
+        known.peek() != Some(report)
+    };
+    all.iter().filter(is_missing).collect()
 }
 
 /// The certificates in force. The Secret of each is found by identity.

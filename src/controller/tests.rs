@@ -167,7 +167,7 @@ fn the_next_look_is_when_a_certificate_begins_or_ends() {
     (certificate.not_before, certificate.not_after) = (1000, 2000);
     let object = ObjectRef::new(Kind::Secret, "shop", "tls");
     let secret = Secret { object: object.clone(), origin: None, certificate: Ok(Arc::new(certificate)) };
-    let secrets = Arc::new([(object.key, Arc::new(secret))].into());
+    let secrets = [(object.key, Arc::new(secret))].into();
     let snapshot = Snapshot { secrets, ..Snapshot::default() };
     for (now, wait) in [(990, 10), (1000, 1001), (1900, 101), (2000, 1), (2001, 3600), (-9000, 3600)] {
         assert_eq!(until_next_boundary(&snapshot, now), Duration::from_secs(wait), "at {now}");

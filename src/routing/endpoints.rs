@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::model::list::List;
 use crate::model::{Key, Name};
 
 /// Names a backend: an index into [`EndpointTable::backends`]. Stays the same across compiles for the same Service
@@ -14,7 +15,7 @@ pub struct BackendId(pub u32);
 #[derive(Clone, Debug, Default)]
 pub struct EndpointTable {
     /// By [`BackendId`]; a freed slot holds a backend without targets.
-    pub backends: Vec<Arc<Backend>>,
+    pub backends: List<Arc<Backend>>,
 }
 
 impl EndpointTable {

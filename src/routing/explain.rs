@@ -1,13 +1,11 @@
-//! Why a request takes its route: the rules that were considered, and what happens on the way, in words.
+//! Why a request takes its route: the rules that were considered, in words.
 
 use std::sync::Arc;
 
-use super::endpoints::EndpointTable;
 use super::host::{HostTable, Hosts};
 use super::path::{Paths, Pattern};
 use super::rule::{Action, Route, RouteOrigin};
 use crate::model::Name;
-use crate::model::policy::BackendProtocol;
 use crate::model::route::{Host, PathKind};
 
 /// Which route answers, why, and why the next best ones do not.
@@ -38,17 +36,6 @@ pub struct Loser {
     pub reason: String,
 }
 
-/// One thing that happens to a request on its way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// The annotation, setting or phase it comes from.
-    pub name: &'static str,
-    /// What it does.
-    pub effect: String,
-    /// Nothing after it happens to this request.
-    pub ends: bool,
-}
-
 /// How many losing rules an explanation names.
 pub const MOST_LOSERS: usize = 10;
 
@@ -66,96 +53,6 @@ pub(super) fn explain(hosts: &Hosts, host: &str, path: &str) -> Explanation {
         route: route.clone(),
         route_reason: route_reason(table, route),
         losers,
-    }
-}
-
-impl Explanation {
-    /// What happens to a request of this `scheme` (`http` or `https`), in its order, up to what ends it.
-    pub fn steps(&self, scheme: &str, endpoints: &EndpointTable) -> Vec<Step> {
-        let mut steps = Vec::new();
-        if let Some(to) = &self.table.www_redirect {
-            steps.push(Step::end("from-to-www-redirect", format!("308 to {scheme}://{to}:PORT and the URI")));
-        }
-        if let Some(root) = self.table.app_root.as_ref().filter(|_| self.path == "/") {
-            steps.push(Step::end("app-root", format!("302 to {root}")));
-        }
-        if self.route.action == Action::AddSlash {
-            steps.push(Step::end("path", format!("301 to {}/, the rule's path", self.path)));
-        }
-        if let Some(redirect) = &self.route.redirect {
-            let name = "permanent-redirect or temporal-redirect";
-            steps.push(Step::end(name, format!("{} to {}", redirect.status, redirect.target())));
-        }
-        if self.route.action == Action::Denied {
-            steps.push(Step::end(
-                "access",
-                "503: an access rule of the Ingress cannot be read or is not honoured".into(),
-            ));
-        }
-        if let Some(redirect) = self.route.traffic.https_redirect.filter(|_| scheme == "http") {
-            let name = if redirect.force { "force-ssl-redirect" } else { "ssl-redirect" };
-            steps.push(Step::end(name, format!("{} to https://{}", redirect.status, self.host)));
-        }
-        self.push_backend(&mut steps, endpoints);
-        let end = steps.iter().position(|step| step.ends).map_or(steps.len(), |at| at + 1);
-        steps.truncate(end);
-        steps
-    }
-
-    fn push_backend(&self, steps: &mut Vec<Step>, endpoints: &EndpointTable) {
-        let Action::Proxy { backend, fallback } = self.route.action else {
-            steps.push(Step::end("backend", "404: nothing serves this path".into()));
-            return;
-        };
-        let count = |id| endpoints.find(id).map_or(0, |backend| backend.targets.len());
-        let fallback = fallback.filter(|_| count(backend) == 0);
-        if count(fallback.unwrap_or(backend)) == 0 {
-            steps.push(Step::end("endpoints", "503: the Service has no endpoints".into()));
-        } else if fallback.is_some() {
-            let effect = "the Service has no endpoints, the default backend answers";
-            steps.push(Step::on("default-backend", effect.into()));
-        }
-        let traffic = &self.route.traffic;
-        if let Some(sources) = &traffic.sources {
-            let list =
-                |nets: &[ipnet::IpNet]| nets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            if !sources.deny.is_empty() {
-                steps.push(Step::on("denylist-source-range", format!("403 for {}", list(&sources.deny))));
-            }
-            if !sources.allow.is_empty() {
-                steps.push(Step::on(
-                    "allowlist-source-range",
-                    format!("403 for all but {}", list(&sources.allow)),
-                ));
-            }
-        }
-        if let Some(rewrite) = &self.route.rewrite {
-            steps.push(Step::on("rewrite-target", format!("the path becomes {}", rewrite.target())));
-            if let Some(prefix) = &traffic.forwarded_prefix {
-                steps.push(Step::on("x-forwarded-prefix", format!("X-Forwarded-Prefix: {prefix}")));
-            }
-        }
-        if let Some(host) = &traffic.upstream_vhost {
-            steps.push(Step::on("upstream-vhost", format!("the backend sees Host {host}")));
-        }
-        let protocol = match traffic.protocol {
-            BackendProtocol::Http => "HTTP/1 in the clear",
-            BackendProtocol::Https => "HTTP/1 over TLS, unverified",
-            BackendProtocol::Grpc => "HTTP/2 in the clear",
-            BackendProtocol::Grpcs => "HTTP/2 over TLS, unverified",
-            BackendProtocol::AutoHttp => "the scheme of the request",
-        };
-        steps.push(Step::on("backend-protocol", protocol.into()));
-    }
-}
-
-impl Step {
-    fn on(name: &'static str, effect: String) -> Self {
-        Self { name, effect, ends: false }
-    }
-
-    fn end(name: &'static str, effect: String) -> Self {
-        Self { name, effect, ends: true }
     }
 }
 

@@ -1,15 +1,14 @@
 //! Which table answers a host: exact before one-label wildcard before alias pattern before any.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
 use regex::Regex;
 
 use super::path::Paths;
 use super::rule::{Action, Route, RouteOrigin, Traffic};
 use crate::model::Name;
+use crate::model::map::Map;
 use crate::model::policy::Policy;
 use crate::model::route::{Host, PathKind};
 use crate::model::settings::Settings;
@@ -75,37 +74,35 @@ impl HostTable {
 /// Every host of a table.
 #[derive(Debug)]
 pub struct Hosts {
-    // The keys come from the cluster and not from clients, so a fixed seed is safe; it is also the fastest.
-    exact: HashMap<Name, Arc<HostTable>, FixedState>,
+    exact: Map<Name, Arc<HostTable>>,
     /// By suffix: `foo.com` for `*.foo.com`.
-    wildcard: HashMap<Name, Arc<HostTable>, FixedState>,
+    wildcard: Map<Name, Arc<HostTable>>,
     patterns: Vec<(Regex, Arc<HostTable>)>,
     any: Arc<HostTable>,
 }
 
 impl Hosts {
-    /// From hosts (rules and aliases) with their tables, alias patterns in their order, and the catch-all. Of two
-    /// tables for one host the first stays; of patterns, those that do not compile are left out.
-    pub fn new(
-        tables: Vec<(Host, Arc<HostTable>)>,
+    /// Nothing but the catch-all.
+    pub fn new(any: Arc<HostTable>) -> Self {
+        Self { exact: Map::default(), wildcard: Map::default(), patterns: Vec::new(), any }
+    }
+
+    /// The same with some tables replaced, added or, where there is `None`, removed, and with these alias patterns in
+    /// their order. Shares everything else.
+    #[must_use]
+    pub fn updated(
+        &self,
+        tables: impl IntoIterator<Item = (Host, Option<Arc<HostTable>>)>,
         patterns: Vec<(Regex, Arc<HostTable>)>,
-        any: Arc<HostTable>,
     ) -> Self {
-        let mut hosts = Self {
-            exact: HashMap::with_capacity_and_hasher(tables.len(), FixedState::default()),
-            wildcard: HashMap::default(),
-            patterns,
-            any,
-        };
+        let (exact, wildcard) = (self.exact.clone(), self.wildcard.clone());
+        let mut hosts = Self { exact, wildcard, patterns, any: self.any.clone() };
         for (host, table) in tables {
-            match host {
-                Host::Exact(name) => {
-                    hosts.exact.entry(name).or_insert(table);
-                }
-                Host::Wildcard(suffix) => {
-                    hosts.wildcard.entry(suffix).or_insert(table);
-                }
-                Host::Any => {}
+            match (host, table) {
+                (Host::Exact(name), table) => hosts.exact.set(name, table),
+                (Host::Wildcard(suffix), table) => hosts.wildcard.set(suffix, table),
+                (Host::Any, Some(table)) => hosts.any = table,
+                (Host::Any, None) => {}
             }
         }
         hosts
@@ -150,7 +147,7 @@ impl Hosts {
     }
 
     /// The alias patterns in their order, for explanations.
-    pub(super) fn patterns(&self) -> &[(Regex, Arc<HostTable>)] {
+    pub fn patterns(&self) -> &[(Regex, Arc<HostTable>)] {
         &self.patterns
     }
 

@@ -13,6 +13,7 @@ mod node;
 mod pending;
 mod piece;
 mod tree;
+mod typed;
 mod yaml;
 
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::model::map::Map;
 use crate::model::service::EndpointSet;
 use crate::model::{Key, Kind, ObjectRef};
 
@@ -23,7 +24,7 @@ pub(super) struct Endpoints {
     slices: Table<Key, Held>,
     plain: Table<Key, Held>,
     members: HashMap<Key, BTreeSet<(Kind, Key)>>,
-    live: Arc<HashMap<Key, Arc<[Arc<EndpointSet>]>>>,
+    live: Map<Key, Arc<[Arc<EndpointSet>]>>,
 }
 
 impl Endpoints {
@@ -32,12 +33,12 @@ impl Endpoints {
             slices: Table::new(|a, b| a == b),
             plain: Table::new(|a, b| a == b),
             members: HashMap::new(),
-            live: Arc::default(),
+            live: Map::default(),
         }
     }
 
     /// The endpoints of each Service, by the Service's key.
-    pub(super) fn live(&self) -> Arc<HashMap<Key, Arc<[Arc<EndpointSet>]>>> {
+    pub(super) fn live(&self) -> Map<Key, Arc<[Arc<EndpointSet>]>> {
         self.live.clone()
     }
 
@@ -127,12 +128,7 @@ impl Endpoints {
         if same {
             return false;
         }
-        let live = Arc::make_mut(&mut self.live);
-        if sets.is_empty() {
-            live.remove(service);
-        } else {
-            live.insert(service.clone(), sets.into());
-        }
+        self.live.set(service.clone(), (!sets.is_empty()).then(|| sets.into()));
         true
     }
 

@@ -1,24 +1,25 @@
 //! The objects of one kind: those in force, and those of a list that is not complete yet.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// Objects by key. The map in force is copied on the first change after a snapshot took it, never changed under one.
+use crate::model::map::Map;
+
+/// Objects by key.
 pub(super) struct Table<K, V> {
-    live: Arc<HashMap<K, Arc<V>>>,
-    staged: Option<HashMap<K, Arc<V>>>,
+    live: Map<K, Arc<V>>,
+    staged: Option<Map<K, Arc<V>>>,
     same: fn(&V, &V) -> bool,
 }
 
 impl<K: Clone + Eq + Hash, V> Table<K, V> {
     /// An empty table; `same` tells whether two objects are equal.
     pub(super) fn new(same: fn(&V, &V) -> bool) -> Self {
-        Self { live: Arc::default(), staged: None, same }
+        Self { live: Map::default(), staged: None, same }
     }
 
     /// The objects in force.
-    pub(super) fn live(&self) -> Arc<HashMap<K, Arc<V>>> {
+    pub(super) fn live(&self) -> Map<K, Arc<V>> {
         self.live.clone()
     }
 
@@ -47,7 +48,7 @@ impl<K: Clone + Eq + Hash, V> Table<K, V> {
             return false;
         }
         if !unchanged {
-            Arc::make_mut(&mut self.live).insert(key, value);
+            self.live.insert(key, value);
         }
         !unchanged
     }
@@ -58,12 +59,12 @@ impl<K: Clone + Eq + Hash, V> Table<K, V> {
             staged.remove(key);
             return false;
         }
-        self.live.contains_key(key) && Arc::make_mut(&mut self.live).remove(key).is_some()
+        self.live.remove(key).is_some()
     }
 
     /// Starts a list.
     pub(super) fn begin(&mut self) {
-        self.staged = Some(HashMap::new());
+        self.staged = Some(Map::default());
     }
 
     /// Puts the list in force; true when that changed anything.
@@ -72,7 +73,7 @@ impl<K: Clone + Eq + Hash, V> Table<K, V> {
         let same = staged.len() == self.live.len()
             && staged.iter().all(|(key, new)| self.live.get(key).is_some_and(|old| Arc::ptr_eq(old, new)));
         if !same {
-            self.live = Arc::new(staged);
+            self.live = staged;
         }
         !same
     }

@@ -66,7 +66,7 @@ fn an_equal_object_is_no_change_and_keeps_its_pointer() {
     store.apply(Update::Begin(Kind::Service));
     store.apply(service("a", false));
     assert!(!store.apply(Update::Complete(Kind::Service)), "a list of the same objects changes nothing");
-    assert!(Arc::ptr_eq(&before.services, &store.snapshot().services));
+    assert!(before.services.is_same(&store.snapshot().services));
     assert!(store.apply(service("a", true)));
     let key = Key::new("n", "a");
     assert!(!Arc::ptr_eq(&before.services[&key], &store.snapshot().services[&key]));

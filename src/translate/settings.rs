@@ -4,7 +4,6 @@
 //! `Into` a parser, give [`Settings`] a field, and add a golden pair. A wrong value is told and the default is used;
 //! where the default would let in or trust more than asked, the readable part of the value is used instead.
 
-mod log_format;
 mod read;
 mod table;
 
@@ -14,7 +13,6 @@ use super::value;
 use crate::model::settings::Settings;
 use crate::model::{Kind, ObjectRef, Report, Severity};
 
-pub use log_format::VARIABLES;
 pub use table::{REMOVED, TABLE};
 
 /// One documented key.

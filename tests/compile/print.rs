@@ -42,7 +42,8 @@ pub(crate) fn tables(tables: &Tables) -> String {
 /// What became of each object, and what its owner is told.
 pub(crate) fn outcomes(compiled: &Compiled) -> String {
     let mut out = String::new();
-    let verdicts = compiled.outcomes.iter().map(|outcome| {
+    let verdicts = compiled.outcomes();
+    let verdicts = verdicts.iter().map(|outcome| {
         let verdict = match outcome.verdict {
             Verdict::Served => "served",
             Verdict::ServedInPart => "served in part",

@@ -28,7 +28,7 @@ pub(super) fn render(findings: &Findings<'_>, terminal: bool) -> String {
 
 /// The verdicts as a table, then the reports under the names of their objects.
 fn table_of(findings: &Findings<'_>, out: &mut String) {
-    let row = |(outcome, _): &(&Outcome, _)| {
+    let row = |(outcome, _): &(Outcome, _)| {
         let cells = vec![
             word(outcome.verdict).to_owned(),
             outcome.object.to_string(),

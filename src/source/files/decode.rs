@@ -16,6 +16,10 @@ pub(super) fn decode<T: DeserializeOwned>(
     name: &ObjectRef,
     origin: &Arc<Origin>,
 ) -> Result<T, Report> {
+    // Nearly every object is right; only for one that is not, the way to its fault is followed.
+    if let Ok(object) = T::deserialize(node) {
+        return Ok(object);
+    }
     value(node.to_value(), Some(node), name, origin)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Options;
 use super::document::file_object;
@@ -19,6 +19,8 @@ const WHOLE: &str = ".";
 pub(super) struct Directory {
     pub(super) root: PathBuf,
     pub(super) holdings: Holdings,
+    /// There are links, so that a file may be seen under another name.
+    pub(super) has_links: bool,
     stamps: BTreeMap<Name, Stamp>,
     trouble: Vec<Report>,
 }
@@ -42,7 +44,8 @@ enum Unread {
 impl Directory {
     pub(super) fn new(options: Options) -> Self {
         let root = options.directory.clone();
-        Self { root, holdings: Holdings::new(options), stamps: BTreeMap::new(), trouble: Vec::new() }
+        let holdings = Holdings::new(options);
+        Self { root, holdings, has_links: false, stamps: BTreeMap::new(), trouble: Vec::new() }
     }
 
     /// Reads everything. The error is about the directory itself.
@@ -82,6 +85,7 @@ impl Directory {
             Report::new(&file_object(name), Severity::Error, "DirectoryUnreadable", message)
         });
         self.trouble = trouble.collect();
+        self.has_links = tree.has_links;
         Ok((tree, changed))
     }
 

@@ -125,20 +125,21 @@ impl Node {
 
     /// The places of the fields that reports point to. Status, labels and bookkeeping are left out.
     pub(super) fn origin(&self, file: &Name) -> Origin {
-        let mut fields = Vec::new();
+        let mut fields = Fields { path: String::new(), found: Vec::new() };
         for entry in self.entries() {
             match entry.name.as_str() {
-                "metadata" => {
-                    push(&mut fields, "metadata", entry.at);
+                "metadata" => fields.inside(&["metadata"], |fields| {
+                    fields.push(entry.at);
                     let wanted = ["name", "namespace", "annotations", "labels", "creationTimestamp"];
                     for inner in entry.value.entries().iter().filter(|e| wanted.contains(&e.name.as_str())) {
-                        collect(&mut fields, format!("metadata.{}", inner.name), inner.at, &inner.value);
+                        fields.inside(&[".", &inner.name], |fields| fields.collect(inner.at, &inner.value));
                     }
-                }
+                }),
                 "status" => {}
-                _ => collect(&mut fields, entry.name.clone(), entry.at, &entry.value),
+                name => fields.inside(&[name], |fields| fields.collect(entry.at, &entry.value)),
             }
         }
+        let mut fields = fields.found;
         fields.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Origin { place: place(file, self.at), fields: fields.into() }
     }
@@ -149,25 +150,43 @@ pub(super) fn place(file: &Name, at: At) -> Place {
     Place { file: file.clone(), line: at.line, column: at.column }
 }
 
-type Fields = Vec<(Box<str>, u32, u32)>;
-
-fn push(fields: &mut Fields, path: &str, at: At) {
-    fields.push((path.into(), at.line, at.column));
+/// Gathers the places of fields.
+struct Fields {
+    /// Where the walk is.
+    path: String,
+    found: Vec<(Box<str>, u32, u32)>,
 }
 
-fn collect(fields: &mut Fields, path: String, at: At, node: &Node) {
-    match &node.data {
-        Data::List(items) => {
-            for (index, item) in items.iter().enumerate() {
-                collect(fields, format!("{path}[{index}]"), item.at, item);
-            }
+impl Fields {
+    /// Does something one step deeper.
+    fn inside(&mut self, step: &[&str], what: impl FnOnce(&mut Self)) {
+        let outside = self.path.len();
+        for part in step {
+            self.path.push_str(part);
         }
-        Data::Map(entries) => {
-            for entry in entries {
-                collect(fields, format!("{path}.{}", entry.name), entry.at, &entry.value);
-            }
-        }
-        _ => {}
+        what(self);
+        self.path.truncate(outside);
     }
-    fields.push((path.into(), at.line, at.column));
+
+    fn push(&mut self, at: At) {
+        self.found.push((self.path.as_str().into(), at.line, at.column));
+    }
+
+    fn collect(&mut self, at: At, node: &Node) {
+        match &node.data {
+            Data::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let index = index.to_string();
+                    self.inside(&["[", &index, "]"], |fields| fields.collect(item.at, item));
+                }
+            }
+            Data::Map(entries) => {
+                for entry in entries {
+                    self.inside(&[".", &entry.name], |fields| fields.collect(entry.at, &entry.value));
+                }
+            }
+            _ => {}
+        }
+        self.push(at);
+    }
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::model::Name;
 
-/// How long nothing must happen before a change is read.
+/// How long nothing must happen before whole files are read: those that change together come together.
+const PROMPT: Duration = Duration::from_millis(2);
+/// How long nothing must happen before a change is read of which it is not clear that it is whole.
 const QUIET: Duration = Duration::from_millis(10);
 /// How long a change may be held back while more follows.
 const HOLD: Duration = Duration::from_millis(60);
@@ -25,6 +27,8 @@ pub(super) struct Pending {
     open: BTreeMap<Name, (Instant, Instant)>,
     /// Something happened that names no file: all are to be looked at.
     everything: bool,
+    /// Not only files whose writer has closed them.
+    doubtful: bool,
     /// When the first and the last of the changes happened that can be read.
     span: Option<(Instant, Instant)>,
 }
@@ -39,13 +43,15 @@ impl Pending {
     /// A file came, went or was closed.
     pub(super) fn ended(&mut self, file: Name, now: Instant) {
         self.open.remove(&file);
-        self.changed(file, now);
+        self.files.insert(file);
+        self.touch(now);
     }
 
     /// Something else happened to a file.
     pub(super) fn changed(&mut self, file: Name, now: Instant) {
         if !self.open.contains_key(&file) {
             self.files.insert(file);
+            self.doubtful = true;
             self.touch(now);
         }
     }
@@ -53,6 +59,7 @@ impl Pending {
     /// Something happened, but to which file is not known.
     pub(super) fn unclear(&mut self, now: Instant) {
         self.everything = true;
+        self.doubtful = true;
         self.touch(now);
     }
 
@@ -75,6 +82,7 @@ impl Pending {
         let settled = self.settled().is_some_and(|due| now >= due);
         let mut taken = if settled {
             self.span = None;
+            self.doubtful = false;
             (std::mem::take(&mut self.files), std::mem::take(&mut self.everything))
         } else {
             Default::default()
@@ -90,7 +98,8 @@ impl Pending {
     }
 
     fn settled(&self) -> Option<Instant> {
-        self.span.map(|(first, last)| (last + QUIET).min(first + HOLD))
+        let quiet = if self.doubtful { QUIET } else { PROMPT };
+        self.span.map(|(first, last)| (last + quiet).min(first + HOLD))
     }
 }
 
@@ -136,7 +145,7 @@ mod tests {
         pending.written("half".into(), start + 200 * MS);
         assert_eq!(pending.due(), Some(start + 200 * MS + STALLED));
         pending.ended("half".into(), start + 300 * MS);
-        assert_eq!(pending.due(), Some(start + 300 * MS + QUIET));
+        assert_eq!(pending.due(), Some(start + 300 * MS + PROMPT));
         assert_eq!(names(&pending.take(start + 310 * MS).0), ["half"]);
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Tree {
     pub(super) files: BTreeMap<Name, Stamp>,
     /// What could not be looked at, by path, and why.
     pub(super) trouble: Vec<(Name, String)>,
+    /// There are links, so that a file may be seen under another name.
+    pub(super) has_links: bool,
     /// Directories outside that links lead into.
     pub(super) outside: BTreeSet<PathBuf>,
 }
@@ -73,9 +75,11 @@ fn descend(
         let file_name = entry.file_name();
         let Some(name) = file_name.to_str().filter(|name| !is_hidden(name)) else { continue };
         let path = entry.path();
+        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        tree.has_links |= is_link;
         // Follows links; one that leads nowhere is as good as absent.
         let Ok(metadata) = fs::metadata(&path) else { continue };
-        if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+        if is_link {
             note_outside(&path, metadata.is_dir(), root, tree);
         }
         let relative = format!("{prefix}{name}");

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::super::value;
-use super::log_format;
+use crate::model::log::LogFormat;
 use crate::model::settings::Settings;
 
 type Read = Result<(), String>;
@@ -196,7 +196,13 @@ pub(super) fn ssl_protocols(text: &str, settings: &mut Settings) -> Read {
 
 pub(super) fn log_format(text: &str, settings: &mut Settings) -> Read {
     text.clone_into(&mut settings.log_format);
-    let unknown = log_format::unknown(text);
+    let (_, names) = LogFormat::parse(text, false);
+    let mut unknown: Vec<String> = Vec::new();
+    for name in names.iter().map(|name| format!("${name}")) {
+        if !unknown.contains(&name) {
+            unknown.push(name);
+        }
+    }
     if unknown.is_empty() {
         return Ok(());
     }

@@ -103,4 +103,7 @@ fn unknown_variables_of_the_log_are_told() {
     let (settings, reports) = read(&[("log-format-upstream", "$status $geoip_city")], &[]);
     assert_eq!(settings.log_format, "$status $geoip_city");
     assert!(reports[0].message.contains("$geoip_city"));
+    let template = "${status}x $geoip_city \"$http_x_y\" ${nope}$nope $ 5$";
+    let (_, reports) = read(&[("log-format-upstream", template)], &[]);
+    assert!(reports[0].message.contains("$geoip_city, $nope is unknown"), "{}", reports[0].message);
 }

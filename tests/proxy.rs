@@ -20,12 +20,16 @@ mod wire;
 mod grpc;
 #[path = "proxy/headers.rs"]
 mod headers;
+#[path = "proxy/lifetime.rs"]
+mod lifetime;
 #[path = "proxy/malformed.rs"]
 mod malformed;
 #[path = "proxy/redirects.rs"]
 mod redirects;
 #[path = "proxy/rules.rs"]
 mod rules;
+#[path = "proxy/secure.rs"]
+mod secure;
 #[path = "proxy/streaming.rs"]
 mod streaming;
 #[path = "proxy/upgrade.rs"]

@@ -3,7 +3,7 @@
 //! One binary, because every further one costs a link. `SLIPWAY_TEST_BODY_MIB` sets how much goes through in the test of
 //! long bodies (256 by default).
 
-#![allow(clippy::unwrap_used, clippy::pedantic, reason = "test helpers")]
+#![allow(clippy::unwrap_used, clippy::pedantic, unreachable_pub, reason = "test helpers")]
 
 #[path = "support/backend.rs"]
 mod backend;
@@ -20,12 +20,16 @@ mod wire;
 mod grpc;
 #[path = "proxy/headers.rs"]
 mod headers;
+#[path = "proxy/lifetime.rs"]
+mod lifetime;
 #[path = "proxy/malformed.rs"]
 mod malformed;
 #[path = "proxy/redirects.rs"]
 mod redirects;
 #[path = "proxy/rules.rs"]
 mod rules;
+#[path = "proxy/secure.rs"]
+mod secure;
 #[path = "proxy/streaming.rs"]
 mod streaming;
 #[path = "proxy/upgrade.rs"]

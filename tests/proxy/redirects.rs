@@ -191,7 +191,8 @@ fn hsts_is_sent_over_tls_only_once_and_replaces_the_backend_s() {
     run(async {
         let own = "HTTP/1.1 200 OK\r\nStrict-Transport-Security: max-age=1\r\nContent-Length: 0\r\n\r\n";
         let backend = Backend::fixed(own).await.address;
-        let table: [(&[(&str, &str)], &str, &str); 4] = [
+        type Row = (&'static [(&'static str, &'static str)], &'static str, &'static str);
+        let table: [Row; 4] = [
             (&[], "max-age=31536000; includeSubDomains", "max-age=1"),
             (
                 &[("hsts-max-age", "86400"), ("hsts-include-subdomains", "false")],

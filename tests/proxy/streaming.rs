@@ -229,6 +229,29 @@ fn a_reader_that_stops_stops_the_backend() {
 }
 
 #[test]
+fn a_backend_that_takes_nothing_of_a_body_is_given_up() {
+    run(async {
+        let backend = Backend::raw(|mut wire, _, _| async move {
+            wire.head().await;
+            std::future::pending::<()>().await;
+        });
+        let stage = Site::of(&[backend.await.address])
+            .annotate("proxy-body-size", "0")
+            .annotate("proxy-send-timeout", "1")
+            .start();
+        let (reader, mut writer) = stage.wire().await.stream.into_split();
+        let sending = tokio::spawn(async move {
+            let head = "POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: 1000000000\r\n\r\n";
+            writer.write_all(head.as_bytes()).await.unwrap();
+            while writer.write_all(&[b'x'; PIECE]).await.is_ok() {}
+        });
+        let mut wire = Wire::new(tokio::io::join(reader, tokio::io::sink()));
+        assert_eq!(wire.answer().await.status, 504);
+        sending.abort();
+    });
+}
+
+#[test]
 fn a_body_that_is_too_long_answers_413() {
     run(async {
         let backend = Backend::echo().await;

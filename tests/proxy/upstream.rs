@@ -211,6 +211,26 @@ fn failures_have_the_documented_status() {
 }
 
 #[test]
+fn an_endpoint_that_does_not_take_connections_in_time_answers_504() {
+    run(async {
+        // A queue of one place, taken: the kernel drops what else comes.
+        let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        full.listen(0).unwrap();
+        let address = full.local_addr().unwrap().as_socket().unwrap();
+        let _first = std::net::TcpStream::connect(address).unwrap();
+        let backend = Backend::named("a").await;
+        let site = Site::of(&[address]).annotate("proxy-connect-timeout", "1");
+        let stage = site.service("both", &[address, backend.address]).route("both.test", "/", "both");
+        let stage = stage.annotate("proxy-connect-timeout", "1").start();
+        assert_eq!(stage.get("web.test", "/").await.status, 504);
+        for _ in 0..2 {
+            assert_eq!(stage.ask(post("both.test")).await.status, 200, "it never saw the POST");
+        }
+    });
+}
+
+#[test]
 fn a_backend_that_pauses_within_its_answer_is_cut_off() {
     run(async {
         let backend = Backend::raw(|mut wire, _, _| async move {

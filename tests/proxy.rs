@@ -16,6 +16,8 @@ mod tls;
 #[path = "support/wire.rs"]
 mod wire;
 
+#[path = "proxy/grpc.rs"]
+mod grpc;
 #[path = "proxy/headers.rs"]
 mod headers;
 #[path = "proxy/malformed.rs"]
@@ -26,6 +28,8 @@ mod redirects;
 mod rules;
 #[path = "proxy/streaming.rs"]
 mod streaming;
+#[path = "proxy/upgrade.rs"]
+mod upgrade;
 #[path = "proxy/upstream.rs"]
 mod upstream;
 #[path = "proxy/versions.rs"]

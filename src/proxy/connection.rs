@@ -213,12 +213,14 @@ pub(super) async fn run(tcp: TcpStream, peer: SocketAddr, listener: Arc<Listener
 /// Serves what comes until the connection ends or falls idle again.
 async fn serve(mut io: ClientIo, client: &Arc<Client>) -> Option<ClientIo> {
     if client.requests() == 0 && client.tls.is_none() {
-        match io::sniff(&mut io).await? {
-            io::Protocol::Http1 => {}
-            io::Protocol::Http2 => {
+        match io::sniff(&mut io).await {
+            io::Sniffed::Http1 => {}
+            io::Sniffed::Http2 => {
                 serve_http2(io, client).await;
                 return None;
             }
+            io::Sniffed::Nothing => return Some(io),
+            io::Sniffed::Left => return None,
         }
     }
     let (end, io, early) = serve_http1(io, client).await;
@@ -295,13 +297,16 @@ async fn serve_http2(io: ClientIo, client: &Arc<Client>) {
             if timer.poll(cx).map(|Elapsed| timer.arm(CHECK)).is_pending() {
                 return Poll::Pending;
             }
+            // Frames come between requests, too: that something was read does not mean that a head has begun.
+            client.head_since.store(NEVER, Ordering::Relaxed);
             match client.due() {
                 Due::Close if !ending => {
                     ending = true;
                     Pin::new(&mut connection).graceful_shutdown();
                 }
-                Due::Cut => return Poll::Ready(()),
-                _ => {}
+                // The client was told to go and had a while to do so.
+                Due::Close | Due::Cut => return Poll::Ready(()),
+                Due::Nothing | Due::Park => {}
             }
         }
     })

@@ -30,16 +30,25 @@ pub(crate) async fn open(stream: Stream) -> io::Result<Sender> {
     Ok(sender)
 }
 
+/// An exchange that failed, with what is needed to try again.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    /// Why.
+    pub(crate) error: Error,
+    /// The body, if there was one and the request never went out.
+    pub(crate) body: Option<Incoming>,
+}
+
 /// Sends a request and waits for the head of the answer. The caller limits the time.
 pub(crate) async fn exchange(
     sender: &mut Sender,
     request: Request<Outgoing>,
-) -> Result<Response<Incoming>, Error> {
-    sender.ready().await.map_err(Error::Http2)?;
-    sender
-        .send_request(request)
-        .await
-        .map_err(|error| if too_large(&error) { Error::TooLarge } else { Error::Http2(error) })
+) -> Result<Response<Incoming>, Failed> {
+    sender.try_send_request(request).await.map_err(|mut failed| {
+        let body = failed.take_message().and_then(|request| request.into_body().body);
+        let error = failed.into_error();
+        Failed { error: if too_large(&error) { Error::TooLarge } else { Error::Http2(error) }, body }
+    })
 }
 
 fn too_large(error: &hyper::Error) -> bool {

@@ -190,7 +190,7 @@ mod tests {
         let mut registry = Registry::default();
         let ids = [80, 81].map(|port| registry.id(key("a", port)));
         for id in ids {
-            registry.hold(*id);
+            registry.hold(id);
         }
         let mut again = registry.restarted();
         again.hold(ids[1]);

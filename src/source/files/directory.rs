@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use super::Options;
 use super::document::file_object;
@@ -11,6 +12,12 @@ use super::holdings::Holdings;
 use super::node::{At, place};
 use super::tree::{self, MAX_FILE_BYTES, Stamp, Tree};
 use crate::model::{Name, Report, Severity};
+
+/// How long a file may be gone before that counts: some editors put the new one there a moment later.
+const GONE: Duration = Duration::from_millis(30);
+/// How long a file may be empty before that counts. A busy disk can hold a writer up between emptying and writing, and
+/// nobody who means to delete everything waits for an answer.
+const EMPTY: Duration = Duration::from_secs(1);
 
 /// The name under which the directory as a whole reports.
 const WHOLE: &str = ".";
@@ -30,8 +37,8 @@ pub(super) struct Directory {
 pub(super) enum Reading {
     /// What it holds now is in force.
     Done,
-    /// It is suddenly empty or gone: perhaps somebody is about to write it.
-    Wait,
+    /// It is suddenly empty or gone, perhaps because somebody is about to write it: so long may that take.
+    Wait(Duration),
 }
 
 /// Why a file cannot be read.
@@ -94,9 +101,13 @@ impl Directory {
         let path = self.root.join(&**file);
         let stamp = fs::metadata(&path).ok().map(|metadata| tree::stamp(&metadata));
         let result = text(&path);
-        let lost = matches!(result, Err(Unread::Gone | Unread::Empty));
-        if patient && lost && self.holdings.holds_objects(file) {
-            return Reading::Wait;
+        let patience = match result {
+            Err(Unread::Gone) => Some(GONE),
+            Err(Unread::Empty) => Some(EMPTY),
+            _ => None,
+        };
+        if let Some(patience) = patience.filter(|_| patient && self.holdings.holds_objects(file)) {
+            return Reading::Wait(patience);
         }
         match stamp {
             Some(stamp) => self.stamps.insert(file.clone(), stamp),

@@ -26,8 +26,6 @@ use crate::store::Update;
 
 /// How many messages may wait; when more come, everything is looked at instead.
 pub(super) const QUEUE: usize = 4096;
-/// How long a file that lost everything may stay so before that counts.
-const PATIENCE: Duration = Duration::from_millis(30);
 /// How often everything is looked at although nothing was told.
 const LOOK: Duration = Duration::from_secs(5);
 /// The same, where the kernel tells nothing.
@@ -116,8 +114,8 @@ struct Follower {
     link: Option<PathBuf>,
     outside: BTreeSet<PathBuf>,
     pending: Pending,
-    /// Files that lost everything, and when to believe it.
-    doubtful: BTreeMap<Name, Instant>,
+    /// Files that lost everything: since when, and after how long to believe it.
+    doubtful: BTreeMap<Name, (Instant, Duration)>,
     next_look: Instant,
     next_watch: Instant,
 }
@@ -214,7 +212,7 @@ impl Follower {
 
     /// When the next thing is to be done.
     fn due(&self) -> Instant {
-        let doubt = self.doubtful.values().min().copied();
+        let doubt = self.doubtful.values().map(|(since, patience)| *since + *patience).min();
         [self.pending.due(), doubt].into_iter().flatten().fold(self.next_look, Instant::min)
     }
 
@@ -282,18 +280,23 @@ impl Follower {
             files.clear();
             self.doubtful.clear();
         }
-        let believed: Vec<Name> =
-            self.doubtful.iter().filter(|(_, due)| now >= **due).map(|(file, _)| file.clone()).collect();
+        let believed: Vec<Name> = self
+            .doubtful
+            .iter()
+            .filter(|(_, (since, patience))| now >= *since + *patience)
+            .map(|(file, _)| file.clone())
+            .collect();
         for file in &believed {
             self.doubtful.remove(file);
             self.directory.read(file, false);
             files.remove(file);
         }
         for file in files {
-            if self.directory.read(&file, true) == Reading::Wait {
-                self.doubtful.entry(file).or_insert(now + PATIENCE);
-            } else {
-                self.doubtful.remove(&file);
+            match self.directory.read(&file, true) {
+                Reading::Wait(patience) => self.doubtful.entry(file).or_insert((now, patience)).1 = patience,
+                Reading::Done => {
+                    self.doubtful.remove(&file);
+                }
             }
         }
         self.directory.settle();

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
@@ -11,7 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 
 use crate::backend::{Backend, Speak, feed};
-use crate::client::{get, piece, run, until};
+use crate::client::{get, piece, run, run_within, until};
 use crate::site::Site;
 use crate::wire::Wire;
 
@@ -183,9 +184,9 @@ async fn cask() -> Backend {
 
 #[test]
 fn long_bodies_pass_in_bounded_memory() {
-    run(async {
-        let mebibytes = std::env::var("SLIPWAY_TEST_BODY_MIB").map_or(256, |text| text.parse().unwrap());
-        let total: usize = mebibytes << 20;
+    let mebibytes = std::env::var("SLIPWAY_TEST_BODY_MIB").map_or(256, |text| text.parse().unwrap());
+    run_within(Duration::from_secs(20 + mebibytes / 20), async {
+        let total = usize::try_from(mebibytes << 20).unwrap();
         let stage = Site::of(&[cask().await.address]).annotate("proxy-body-size", "0").start();
         let mut wire = stage.wire().await;
         wire.ask(get("web.test", "/1000000")).await;

@@ -1,8 +1,7 @@
 //! Which endpoint gets a request, what happens when it fails, and how it is spoken to.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -340,28 +339,28 @@ fn a_change_of_endpoints_is_in_force_at_once_and_keeps_the_client_s_connection()
 #[test]
 fn idle_connections_to_endpoints_that_left_are_closed_and_the_others_kept() {
     run(async {
-        let ended = Arc::new(AtomicBool::new(false));
-        let told = ended.clone();
-        let leaving = Backend::raw(move |mut wire, _, _| {
-            let told = told.clone();
-            async move {
-                wire.head().await;
-                wire.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
-                assert!(wire.head().await.is_none());
-                told.store(true, Ordering::SeqCst);
-            }
-        })
-        .await;
-        let staying = Backend::named("staying").await;
+        // Counts the connections that ended.
+        let backend = || {
+            Backend::raw(|mut wire, _, requests| async move {
+                while wire.head().await.is_some() {
+                    wire.send("HTTP/1.1 204 No Content\r\n\r\n").await;
+                }
+                requests.fetch_add(1, Ordering::SeqCst);
+            })
+        };
+        let (leaving, staying) = (backend().await, backend().await);
         let mut stage = Site::of(&[leaving.address, staying.address]).start();
         let mut wire = stage.wire().await;
         for _ in 0..2 {
-            wire.ask(get("web.test", "/")).await;
+            assert_eq!(wire.ask(get("web.test", "/")).await.status, 204);
         }
         stage.publish(&Site::of(&[staying.address]));
-        assert_eq!(wire.ask(get("web.test", "/")).await.text(), "staying");
-        until("the idle connection is closed", || ended.load(Ordering::SeqCst)).await;
-        assert_eq!(staying.connections(), 1);
+        assert_eq!(wire.ask(get("web.test", "/")).await.status, 204);
+        until("the idle connection is closed", || leaving.requests() == 1).await;
+        assert_eq!((staying.connections(), staying.requests()), (1, 0));
+        // And when the whole Service leaves.
+        stage.publish(&Site::new());
+        until("the other one is closed, too", || staying.requests() == 1).await;
     });
 }
 

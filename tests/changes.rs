@@ -83,7 +83,7 @@ impl Dice {
         let rules = (0..self.0.usize(..4)).map(|index| self.rule(index)).collect();
         let tls = (0..self.0.usize(..3).saturating_sub(1)).map(|index| Tls {
             hosts: vec![self.host()],
-            secret: self.once_in(5).then_some(None).unwrap_or_else(|| Some(self.pick(&["p", "q"]).into())),
+            secret: if self.once_in(5) { None } else { Some(self.pick(&["p", "q"]).into()) },
             index,
         });
         Ingress {
@@ -123,7 +123,7 @@ impl Dice {
     fn endpoints(&mut self, key: &Key) -> EndpointSet {
         let endpoint = |last: u8| Endpoint {
             address: [10, 0, 0, last].into(),
-            ready: last % 3 != 0,
+            ready: !last.is_multiple_of(3),
             serving: true,
             terminating: false,
         };

@@ -234,12 +234,11 @@ pub(super) fn attach(snapshot: &Snapshot, options: &Options, former: Option<&Sta
         former.snapshot.settings == snapshot.settings && former.snapshot.classes.is_same(&snapshot.classes)
     };
     let nothing = Snapshot::default();
-    let (mut attached, old) = match former.filter(same) {
-        Some(former) => ((*former.attached).clone(), &former.snapshot),
-        None => {
-            let registry = former.map(|former| former.attached.registry.restarted()).unwrap_or_default();
-            (Attached::empty(snapshot, registry), &nothing)
-        }
+    let (mut attached, old) = if let Some(former) = former.filter(same) {
+        ((*former.attached).clone(), &former.snapshot)
+    } else {
+        let registry = former.map(|former| former.attached.registry.restarted()).unwrap_or_default();
+        (Attached::empty(snapshot, registry), &nothing)
     };
     let mut told = (*attached.told).clone();
     let delta = attached.select(snapshot, old, options, &mut told);

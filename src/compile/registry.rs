@@ -189,7 +189,9 @@ mod tests {
     fn after_a_restart_only_what_is_held_again_stays() {
         let mut registry = Registry::default();
         let ids = [80, 81].map(|port| registry.id(key("a", port)));
-        ids.iter().for_each(|id| registry.hold(*id));
+        for id in ids {
+            registry.hold(id);
+        }
         let mut again = registry.restarted();
         again.hold(ids[1]);
         again.sweep();

@@ -216,12 +216,23 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Whose report it is, to go before the message; empty where the place has named the file already.
+    pub fn subject(&self) -> String {
+        match (self.object.kind, &self.place) {
+            (Kind::File, Some(_)) => String::new(),
+            (Kind::File, None) => format!("{}: ", self.object.key),
+            _ => format!("{}: ", self.object),
+        }
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(place) = &self.place {
             write!(f, "{place}: ")?;
         }
-        write!(f, "{}: {}: {}", self.severity, self.object, self.message)
+        write!(f, "{}: {}{}", self.severity, self.subject(), self.message)
     }
 }
 

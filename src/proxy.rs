@@ -37,7 +37,7 @@ use crate::model::route::Host;
 use crate::routing::endpoints::BackendId;
 use crate::routing::{Action, HostTable, Route, filter};
 use asked::Asked;
-use body::{Body, Content};
+use body::Body;
 use connection::Client;
 use record::{Facts, Record};
 use send::{Job, Outcome};
@@ -52,17 +52,18 @@ async fn serve(client: Arc<Client>, request: Request<Incoming>) -> Result<Respon
     let (mut parts, body) = request.into_parts();
     let tunnel = Wanted::of(&mut parts);
     let mut record = Record::new(client, view, parts);
+    // A body of unknown length counts with its head only.
+    record.facts().trace.request_length += body.size_hint().exact().unwrap_or(0);
     let empty = body.is_end_stream();
     let answered = answer(record.facts(), &tunnel, body).await;
-    let unread = match &answered {
-        Ok(Outcome::Answer(_, _, Content::Http1(receiving))) => receiving.is_sending(),
-        Ok(_) => false,
-        Err(_) => !empty,
-    };
-    if unread {
+    if answered.is_err() && !empty {
         record.facts().client.leave_unread();
     }
     Ok(match answered {
+        // To the client of an extended CONNECT any 2xx would mean that the tunnel is open (RFC 8441 5).
+        Ok(Outcome::Answer(status, ..)) if status.is_success() && matches!(tunnel, Wanted::Connect(_)) => {
+            respond::page(record, StatusCode::BAD_GATEWAY, None)
+        }
         Ok(Outcome::Answer(status, headers, content)) => respond::finish(record, status, headers, content),
         Ok(Outcome::Switched(headers, stream, early)) => switch(record, tunnel, headers, stream, early),
         Err(Reply::Page(status, location)) => respond::page(record, status, location),
@@ -87,6 +88,9 @@ impl From<StatusCode> for Reply {
 async fn answer(facts: &mut Facts, tunnel: &Wanted, body: Incoming) -> Result<Outcome, Reply> {
     let Facts { client, view, parts, trace, .. } = facts;
     let (view, parts) = (&**view, &*parts);
+    if parts.method == Method::CONNECT {
+        return Err(StatusCode::METHOD_NOT_ALLOWED.into());
+    }
     let asked = match Asked::read(client, view.settings(), parts) {
         Ok(asked) => asked,
         Err(status) => {
@@ -94,20 +98,18 @@ async fn answer(facts: &mut Facts, tunnel: &Wanted, body: Incoming) -> Result<Ou
             return Err(status.into());
         }
     };
-    if parts.method == Method::CONNECT {
-        return Err(StatusCode::METHOD_NOT_ALLOWED.into());
-    }
     trace.note(&asked, client, parts, view.log.is_some());
     let host = view.tables.routes.host(&asked.host);
     let route = host.route(&asked.path);
     trace.route = Some(worker::with(|worker| worker.counted(route)));
     let (backend, fallback) = decide(view, host, route, &asked, &body)?;
     let rewritten = route.rewrite.as_ref().and_then(|rewrite| rewrite.apply(&asked.head()));
-    let request_id = std::mem::take(&mut trace.request_id);
+    let request_id = trace.request_id.clone();
     let upgrade = tunnel.protocol(parts);
     let job = Job {
         parts,
         asked: &asked,
+        client,
         route,
         view,
         backend,
@@ -118,7 +120,6 @@ async fn answer(facts: &mut Facts, tunnel: &Wanted, body: Incoming) -> Result<Ou
         websocket_key: tunnel.key(),
     };
     let sent = send::send(&job, client.listener.secure, body, trace).await;
-    trace.request_id = request_id;
     sent.map_err(|error| error.status().into())
 }
 
@@ -196,7 +197,8 @@ impl Wanted {
         }
         let Some(protocol) = parts.extensions.remove::<Protocol>() else { return Self::Nothing };
         match parts.extensions.remove::<OnUpgrade>() {
-            Some(upgrade) if parts.method == Method::CONNECT => {
+            // The name goes into the head for the backend: nothing but the one that is registered.
+            Some(upgrade) if parts.method == Method::CONNECT && protocol.as_str() == "websocket" => {
                 parts.method = Method::GET;
                 Self::Connect(Box::new((upgrade, protocol, websocket_key())))
             }

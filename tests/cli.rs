@@ -310,7 +310,7 @@ fn a_running_ingress_follows_its_directory_answers_questions_and_ends_in_order()
 
     fs::write(manifests.path().join("moved.yaml"), BROKEN).unwrap();
     let line = ingress.line("ERROR");
-    assert!(line.contains("moved.yaml:3:1: error: "), "{line}");
+    assert!(line.contains("ERROR moved.yaml:3:1: "), "{line}");
     assert_eq!(get(ingress.http, "moved.example", "/").0, 301, "the last good form serves on");
     fs::remove_file(manifests.path().join("moved.yaml")).unwrap();
     becomes(ingress.http, "moved.example", "/", 404);

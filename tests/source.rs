@@ -163,9 +163,7 @@ fn a_wrong_type_is_told_with_its_place_and_remedy() {
     assert_eq!(place(&reports[0]), "in.yaml:7:5");
     assert_eq!(reports[0].to_string().lines().count(), 1);
     assert!(
-        reports[0]
-            .message
-            .contains("spec.ports[0].port: text stands where a number is needed: write it without quotes"),
+        reports[0].message.contains("spec.ports[0].port: text stands where a number is needed: write digits"),
         "{}",
         reports[0]
     );

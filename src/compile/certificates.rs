@@ -77,7 +77,7 @@ impl<'a> Chooser<'a> {
             Err(Bad { reason, why }) => {
                 let message = format!(
                     "--default-ssl-certificate {key} {why}; hosts without a certificate of their own get a self-signed \
-                     one until it is there"
+                     one until then"
                 );
                 self.reports.push(Report::new(&object, Severity::Error, reason, message));
                 options.fallback_certificate.clone()
@@ -144,7 +144,7 @@ impl<'a> Chooser<'a> {
                 }
                 Err(Bad { reason, why }) => {
                     let message = format!(
-                        "Secret {key} {why}; its hosts are served with the default certificate until it is there"
+                        "Secret {key} {why}; its hosts are served with the default certificate until then"
                     );
                     let report = Report::new(&ingress.object, Severity::Warning, reason, message);
                     let field = format!("spec.tls[{}].secretName", tls.index);
@@ -185,13 +185,13 @@ impl<'a> Chooser<'a> {
             Ok(certificate) => certificate,
             Err(error) => {
                 self.refused.insert(key.clone());
-                return Err(Bad { reason: "CertificateInvalid", why: error.to_string() });
+                return Err(Bad { reason: "CertificateInvalid", why: format!("{}{error}", at(secret)) });
             }
         };
         self.note_times(certificate);
         if certificate.not_after <= self.now {
             self.refused.insert(key.clone());
-            let why = format!("expired {}: renew it", ago(self.now - certificate.not_after));
+            let why = format!("{}expired {}: renew it", at(secret), ago(self.now - certificate.not_after));
             return Err(Bad { reason: "CertificateExpired", why });
         }
         let first_use = !self.uses.contains_key(key);
@@ -223,6 +223,11 @@ impl<'a> Chooser<'a> {
             report(Severity::Note, "CertificateExpiresSoon", message);
         }
     }
+}
+
+/// The place of a Secret that came from a file, to go after its name: the report stands at the Ingress that names it.
+fn at(secret: &Secret) -> String {
+    secret.origin.as_ref().map(|origin| format!("({}) ", origin.locate(None))).unwrap_or_default()
 }
 
 /// Why a Secret cannot be used; the text goes after its name.

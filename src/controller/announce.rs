@@ -58,9 +58,9 @@ impl Controller {
         let begun = missing(reports, &former);
         for report in begun.iter().take(LOGGED) {
             match report.severity {
-                Severity::Note => info!("{report}"),
-                Severity::Warning => warn!("{report}"),
-                Severity::Error => error!("{report}"),
+                Severity::Note => info!("{}", words(report)),
+                Severity::Warning => warn!("{}", words(report)),
+                Severity::Error => error!("{}", words(report)),
             }
         }
         let more = begun.len().saturating_sub(LOGGED);
@@ -68,7 +68,7 @@ impl Controller {
             warn!("and {more} more reports: see all with `slipway check` or at /config");
         }
         for report in missing(&former, reports).iter().take(LOGGED) {
-            info!("no longer: {report}");
+            info!("no longer: {}", words(report));
         }
         let of = |severity| reports.iter().filter(|report| report.severity == severity).count();
         self.metrics.reports(Severities {
@@ -77,6 +77,12 @@ impl Controller {
             errors: of(Severity::Error),
         });
     }
+}
+
+/// A report without its severity, which the log line begins with.
+fn words(report: &Report) -> String {
+    let place = report.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+    format!("{place}{}{}", report.subject(), report.message)
 }
 
 /// What stands in the first and not in the second of two sorted lists.

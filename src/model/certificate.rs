@@ -104,9 +104,19 @@ impl fmt::Display for CertificateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(key) => write!(f, "has no \"{key}\": create it with `kubectl create secret tls`"),
-            Self::Chain(why) => write!(f, "\"tls.crt\" is not a PEM certificate chain ({why})"),
-            Self::Key(why) => write!(f, "\"tls.key\" is not a PEM private key of a known kind ({why})"),
-            Self::Mismatch => f.write_str("\"tls.key\" does not belong to the certificate in \"tls.crt\""),
+            Self::Chain(why) => write!(
+                f,
+                "\"tls.crt\" is not a PEM certificate chain ({why}): put the \
+                 certificate there, then those that signed it"
+            ),
+            Self::Key(why) => write!(
+                f,
+                "\"tls.key\" is not a PEM private key of a known kind ({why}): put \
+                 an RSA, ECDSA or Ed25519 key there"
+            ),
+            Self::Mismatch => f.write_str(
+                "\"tls.key\" does not belong to the certificate in \"tls.crt\": replace both together",
+            ),
         }
     }
 }

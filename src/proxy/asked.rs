@@ -21,7 +21,7 @@ const TARGET_LIMIT: usize = 8 << 10;
 pub(super) struct Asked<'a> {
     /// Lower case, without port and trailing dot. Empty when HTTP/1.0 named none.
     pub(super) host: Cow<'a, str>,
-    /// The host as the backend sees it, with its port.
+    /// The host as the backend and redirects see it, with its port: X-Forwarded-Host of a trusted proxy, else Host.
     pub(super) authority: &'a str,
     /// Percent-decoded, without dot segments and double slashes.
     pub(super) path: Cow<'a, str>,
@@ -37,11 +37,15 @@ pub(super) struct Asked<'a> {
     pub(super) remote: IpAddr,
     /// The same as text.
     pub(super) address: Cow<'a, str>,
+    /// What a trusted proxy said about the request is believed.
+    believed: bool,
+    /// The host of `authority`, where that is not the one that is routed by.
+    public: Option<Cow<'a, str>>,
     method: &'a str,
 }
 
 impl<'a> Asked<'a> {
-    /// Reads a head. The error is the status of the answer: 400 or 414.
+    /// Reads a head. The error is the status of the answer: 400, 414 or 501.
     pub(super) fn read(
         client: &'a Client,
         settings: &Settings,
@@ -51,18 +55,34 @@ impl<'a> Asked<'a> {
         if uri.len() > TARGET_LIMIT {
             return Err(StatusCode::URI_TOO_LONG);
         }
+        if !uri.starts_with('/') {
+            return Err(StatusCode::BAD_REQUEST); // a query without a path, or no path at all
+        }
+        if !is_plainly_chunked(&parts.headers) {
+            return Err(StatusCode::NOT_IMPLEMENTED);
+        }
         let mut authority = authority(parts).ok_or(StatusCode::BAD_REQUEST)?;
+        let host = match authority {
+            "" => Cow::Borrowed(""),
+            named => host::normalize(named).ok_or(StatusCode::BAD_REQUEST)?,
+        };
         let mut scheme = if client.listener.secure { "https" } else { "http" };
         let mut port = client.listener.port.as_str();
         let peer = client.peer.ip().to_canonical();
         let (mut remote, mut address) = (peer, Cow::Borrowed(client.address.as_str()));
-        let believes = settings.use_forwarded_headers || settings.enable_real_ip;
-        if believes && is_trusted(settings, peer) {
+        let asked_to = settings.use_forwarded_headers || settings.enable_real_ip;
+        let believed = asked_to && is_trusted(settings, peer);
+        let mut public = None;
+        if believed {
             if let Some(origin) = origin(&parts.headers, settings) {
                 (remote, address) = (origin, Cow::Owned(origin.to_string()));
             }
             if settings.use_forwarded_headers {
-                authority = first(&parts.headers, "x-forwarded-host").unwrap_or(authority);
+                let said = first(&parts.headers, "x-forwarded-host");
+                let said = said.and_then(|said| Some((said, host::normalize(said)?)));
+                if let Some((said, name)) = said {
+                    (authority, public) = (said, Some(name));
+                }
                 scheme = match first(&parts.headers, "x-forwarded-proto") {
                     Some(proto) if proto.eq_ignore_ascii_case("https") => "https",
                     Some(proto) if proto.eq_ignore_ascii_case("http") => "http",
@@ -73,11 +93,7 @@ impl<'a> Asked<'a> {
             }
         }
         Ok(Self {
-            host: if authority.is_empty() {
-                Cow::Borrowed("")
-            } else {
-                host::normalize(authority).ok_or(StatusCode::BAD_REQUEST)?
-            },
+            host,
             authority,
             path: path::normalize(parts.uri.path()).map_err(|_| StatusCode::BAD_REQUEST)?,
             uri,
@@ -86,16 +102,24 @@ impl<'a> Asked<'a> {
             port,
             remote,
             address,
+            believed,
+            public,
             method: parts.method.as_str(),
         })
+    }
+
+    /// The port the client used, as far as the host it named tells: else the scheme's own.
+    fn public_port(&self) -> u16 {
+        let named = self.authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        named.unwrap_or(if self.scheme == "https" { 443 } else { 80 })
     }
 
     /// The head as the filters see it.
     pub(super) fn head(&self) -> Head<'_> {
         Head {
             scheme: self.scheme,
-            host: &self.host,
-            port: self.port.parse().unwrap_or(80),
+            host: self.public.as_deref().unwrap_or(&self.host),
+            port: self.public_port(),
             path: &self.path,
             uri: self.uri,
             query: self.query,
@@ -119,6 +143,14 @@ fn authority(parts: &Parts) -> Option<&str> {
         Some(value) => value.to_str().ok().filter(|host| !host.is_empty()),
         None => (parts.version == Version::HTTP_10).then_some(""),
     }
+}
+
+/// Whether the body comes as it is or in chunks and nothing else: another transfer coding would be lost on the way
+/// (RFC 9112 6.1).
+fn is_plainly_chunked(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).into_iter();
+    let chunked = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    chunked && codings.next().is_none()
 }
 
 fn is_trusted(settings: &Settings, address: IpAddr) -> bool {
@@ -153,10 +185,17 @@ fn first<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a str> {
     value.split(',').next().map(str::trim).filter(|entry| !entry.is_empty())
 }
 
-/// The chain for X-Forwarded-For.
-pub(super) fn forwarded_for<'a>(asked: &'a Asked<'_>, parts: &Parts, settings: &Settings) -> Cow<'a, str> {
-    let full = settings.compute_full_forwarded_for;
-    headers::chain(parts.headers.get("x-forwarded-for"), &asked.address, full)
+/// X-Forwarded-For for the backend: the client's address, or with `compute-full-forwarded-for` the whole chain.
+pub(super) fn forwarded_for<'a>(
+    asked: &'a Asked<'_>,
+    client: &Client,
+    parts: &Parts,
+    settings: &Settings,
+) -> Cow<'a, str> {
+    if settings.compute_full_forwarded_for && settings.use_forwarded_headers && asked.believed {
+        return headers::chain(&parts.headers, &client.address).into();
+    }
+    Cow::Borrowed(&asked.address)
 }
 
 #[cfg(test)]

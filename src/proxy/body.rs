@@ -17,6 +17,8 @@ use super::upstream::http1::Receiving;
 pub(super) struct Body {
     content: Content,
     record: Option<Record>,
+    /// Why it breaks off, once what came before is on its way.
+    broken: Option<Error>,
 }
 
 /// Where the bytes come from.
@@ -61,12 +63,12 @@ impl Http2 {
 impl Body {
     /// A body with the record of its request.
     pub(super) fn new(content: Content, record: Record) -> Self {
-        Self { content, record: Some(record) }
+        Self { content, record: Some(record), broken: None }
     }
 
     /// No body, and nothing to record.
     pub(super) fn none() -> Self {
-        Self { content: Content::Whole(Bytes::new()), record: None }
+        Self { content: Content::Whole(Bytes::new()), record: None, broken: None }
     }
 }
 
@@ -76,19 +78,33 @@ impl http_body::Body for Body {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let polled = match &mut this.content {
             Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Content::Http1(receiving) => receiving.poll_frame(cx),
             Content::Http2(http2) => http2.poll_frame(cx),
         };
-        if let (Poll::Ready(Some(frame)), Some(record)) = (&polled, &mut this.record) {
-            match frame {
-                Ok(frame) => record.sent(frame.data_ref().map_or(0, Bytes::len)),
-                Err(error) => record.broke_off(error),
+        match polled {
+            Poll::Ready(Some(Err(error))) => {
+                if let Some(record) = &mut this.record {
+                    record.broke_off(&error);
+                }
+                // hyper drops what it has not written when a body fails: let it write first.
+                this.broken = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(record) = &mut this.record {
+                    record.sent(frame.data_ref().map_or(0, Bytes::len));
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            other => other,
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -30,6 +30,11 @@ const CHECK: Duration = Duration::from_secs(1);
 const SEND_TIMEOUT_MILLIS: u64 = 60_000;
 /// The longest head of a request, in bytes (ingress-nginx: one buffer of 1k and four of 8k).
 const HEAD_LIMIT: u32 = 40 << 10;
+/// How many bytes of bodies an HTTP/2 client may send ahead, for one request and for all of a connection.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+/// How many bytes of an answer wait for a slow HTTP/2 client.
+const SEND_BUFFER: usize = 64 << 10;
 const NEVER: u64 = u64::MAX;
 
 /// What the connections of one listener have in common.
@@ -118,6 +123,13 @@ impl Client {
         self.requests.store(self.requests.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
     }
 
+    /// A head has begun to come.
+    fn begin_head(&self) {
+        if self.head_since.load(Ordering::Relaxed) == NEVER {
+            self.head_since.store(timer::now_millis(), Ordering::Relaxed);
+        }
+    }
+
     /// How many requests have come on this connection.
     pub(super) fn requests(&self) -> u32 {
         self.requests.load(Ordering::Relaxed)
@@ -183,8 +195,8 @@ enum Due {
 
 /// Takes over an accepted socket. Runs as a task of its own, which is small while it waits: what serves requests is
 /// boxed and dropped when the connection falls idle.
-pub(super) async fn run(tcp: TcpStream, peer: SocketAddr, listener: Arc<Listener>) {
-    let _open = Open::new();
+pub(super) async fn run(tcp: TcpStream, peer: SocketAddr, listener: Arc<Listener>, open: Open) {
+    let _open = open;
     worker::with(|worker| worker.counts.borrow_mut().accepted += 1);
     let (client, mut io);
     if listener.secure {
@@ -210,17 +222,24 @@ pub(super) async fn run(tcp: TcpStream, peer: SocketAddr, listener: Arc<Listener
 /// Serves what comes until the connection ends or falls idle again.
 async fn serve(mut io: ClientIo, client: &Arc<Client>) -> Option<ClientIo> {
     if client.requests() == 0 && client.tls.is_none() {
-        match io::sniff(&mut io).await? {
-            io::Protocol::Http1 => {}
-            io::Protocol::Http2 => {
+        match io::sniff(&mut io).await {
+            io::Sniffed::Http1 => {}
+            io::Sniffed::Http2 => {
                 serve_http2(io, client).await;
                 return None;
             }
+            io::Sniffed::Nothing => return Some(io),
+            io::Sniffed::Left => return None,
         }
     }
     let (end, io, early) = serve_http1(io, client).await;
     match end {
-        End::Idle => return Some(io.with_prefix(early)),
+        End::Idle => {
+            if !early.is_empty() {
+                client.begin_head(); // the start of a head that came with the request before
+            }
+            return Some(io.with_prefix(early));
+        }
         End::Tunnel(tunnel) => tunnel.run(io.half_closing(), early).await,
         End::Closed if client.unread.load(Ordering::Relaxed) => io.linger().await,
         End::Closed => {}
@@ -232,20 +251,23 @@ async fn serve_http1(io: ClientIo, client: &Arc<Client>) -> (End, ClientIo, byte
     let keep_alive = worker::with(|worker| !worker.view().settings().keep_alive.is_zero());
     let service = service_fn(|request| super::serve(client.clone(), request));
     let mut builder = http1::Builder::new();
-    builder.keep_alive(keep_alive).header_read_timeout(None).max_buf_size(HEAD_LIMIT as usize);
+    builder.keep_alive(keep_alive).header_read_timeout(None);
+    builder.max_buf_size(HEAD_LIMIT as usize).max_header_size(HEAD_LIMIT as usize);
     let mut connection = builder.serve_connection(TokioIo::new(io), service);
     let timer = Timer::new();
     timer.arm(CHECK);
     let mut ending = false;
     let end = std::future::poll_fn(|cx| {
-        if !ending && worker::with(Worker::is_draining) {
-            ending = true;
-            Pin::new(&mut connection).graceful_shutdown();
-        }
         loop {
             if let Poll::Ready(served) = Pin::new(&mut connection).poll(cx) {
-                note_end(served.err().as_ref());
+                note_end(served.err().as_ref(), client);
                 return Poll::Ready(client.take_tunnel().map_or(End::Closed, End::Tunnel));
+            }
+            // After what has arrived was read, so that a request on its way is still answered.
+            if !ending && worker::with(Worker::is_draining) {
+                ending = true;
+                Pin::new(&mut connection).graceful_shutdown();
+                continue;
             }
             if timer.poll(cx).is_pending() {
                 return Poll::Pending;
@@ -273,30 +295,38 @@ async fn serve_http2(io: ClientIo, client: &Arc<Client>) {
     let service = service_fn(move |request| super::serve(owned.clone(), request));
     let mut builder = http2::Builder::new(Spawn);
     builder.max_concurrent_streams(streams).enable_connect_protocol().max_header_list_size(HEAD_LIMIT);
+    builder
+        .max_send_buf_size(SEND_BUFFER)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
     let mut connection = builder.serve_connection(TokioIo::new(io), service);
     let timer = Timer::new();
     timer.arm(CHECK);
     let mut ending = false;
     std::future::poll_fn(|cx| {
         loop {
+            if let Poll::Ready(served) = Pin::new(&mut connection).poll(cx) {
+                note_end(served.err().as_ref(), client);
+                return Poll::Ready(());
+            }
             if !ending && worker::with(Worker::is_draining) {
                 ending = true;
                 Pin::new(&mut connection).graceful_shutdown();
-            }
-            if let Poll::Ready(served) = Pin::new(&mut connection).poll(cx) {
-                note_end(served.err().as_ref());
-                return Poll::Ready(());
+                continue;
             }
             if timer.poll(cx).map(|Elapsed| timer.arm(CHECK)).is_pending() {
                 return Poll::Pending;
             }
+            // Frames come between requests, too: that something was read does not mean that a head has begun.
+            client.head_since.store(NEVER, Ordering::Relaxed);
             match client.due() {
                 Due::Close if !ending => {
                     ending = true;
                     Pin::new(&mut connection).graceful_shutdown();
                 }
-                Due::Cut => return Poll::Ready(()),
-                _ => {}
+                // The client was told to go and had a while to do so.
+                Due::Close | Due::Cut => return Poll::Ready(()),
+                Due::Nothing | Due::Park => {}
             }
         }
     })
@@ -304,28 +334,32 @@ async fn serve_http2(io: ClientIo, client: &Arc<Client>) {
 }
 
 /// Counts heads that hyper refused; it has answered them with 400, 414 or 431.
-fn note_end(error: Option<&hyper::Error>) {
+fn note_end(error: Option<&hyper::Error>, client: &Client) {
     if let Some(error) = error {
         if error.is_parse() {
             worker::with(|worker| worker.counts.borrow_mut().bad_heads += 1);
+            client.leave_unread(); // more of the head may be on its way
         }
         tracing::debug!("a client connection ended: {error}");
     }
 }
 
-/// Counts an open connection for as long as it lives.
-struct Open;
+/// Counts a connection of a worker from the moment it is accepted to its end.
+pub(super) struct Open {
+    worker: usize,
+}
 
 impl Open {
-    fn new() -> Self {
-        worker::with(Worker::opened);
-        Self
+    /// One more connection for this worker.
+    pub(super) fn new(worker: usize) -> Self {
+        worker::with(|own| own.opened(worker));
+        Self { worker }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        worker::try_with(Worker::closed);
+        worker::try_with(|own| own.closed(self.worker));
     }
 }
 
@@ -340,7 +374,8 @@ mod tests {
         let address = socket.local_addr().unwrap();
         let tcp = TcpStream::connect(address).await.unwrap();
         let listener = Arc::new(Listener { secure: false, port: "80".into() });
-        let task = run(tcp, address, listener);
+        let open = Open { worker: 0 };
+        let task = run(tcp, address, listener, open);
         let size = size_of_val(&task) + size_of::<Client>();
         assert!(size < 1024, "{size} bytes");
     }

@@ -46,6 +46,8 @@ pub(super) struct Forwarded<'a> {
     pub(super) request_id: &'a str,
     /// X-Original-URI, where asked for.
     pub(super) original_uri: Option<&'a str>,
+    /// Fields of the client that the caller puts in itself.
+    pub(super) replaced: &'a [&'a str],
     /// X-Forwarded-Prefix, where asked for.
     pub(super) prefix: Option<&'a str>,
 }
@@ -75,11 +77,19 @@ names! {
 /// `Host` and the framing of the body are the caller's.
 pub(super) fn to_backend(received: &HeaderMap, told: &Forwarded<'_>, sink: &mut impl Sink) {
     let connection = connection_options(received);
+    let mut cookies_sent = false;
     for (name, value) in received {
-        if is_own(name) || connection.iter().any(|option| option.eq_ignore_ascii_case(name.as_str())) {
+        if is_own(name)
+            || told.replaced.contains(&name.as_str())
+            || connection.iter().any(|option| option.eq_ignore_ascii_case(name.as_str()))
+        {
             continue;
         }
-        sink.put(name, value.as_bytes());
+        if *name != header::COOKIE {
+            sink.put(name, value.as_bytes());
+        } else if !std::mem::replace(&mut cookies_sent, true) {
+            sink.put(name, &cookies(received));
+        }
     }
     sink.put(&X_REQUEST_ID, told.request_id.as_bytes());
     sink.put(&X_REAL_IP, told.remote.as_bytes());
@@ -103,9 +113,23 @@ pub(super) fn to_backend(received: &HeaderMap, told: &Forwarded<'_>, sink: &mut 
     }
 }
 
-/// Fields of a request that end here: hop-by-hop ones, those that are set anew, and `Proxy` (httpoxy).
+/// All cookies as one value: HTTP/2 may split them, HTTP/1 may not (RFC 9113 8.2.3).
+fn cookies(received: &HeaderMap) -> Vec<u8> {
+    received
+        .get_all(header::COOKIE)
+        .into_iter()
+        .map(HeaderValue::as_bytes)
+        .collect::<Vec<_>>()
+        .join(&b"; "[..])
+}
+
+/// Fields of a request that end here: hop-by-hop ones, those that are set anew, `Proxy` (httpoxy), and names that
+/// nginx ignores because many backends take `X_Real_IP` for `X-Real-IP`.
 fn is_own(name: &HeaderName) -> bool {
     let name = name.as_str();
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return true;
+    }
     match name.as_bytes()[0] {
         b'x' => matches!(
             name,
@@ -144,18 +168,22 @@ pub(super) fn ends_here(name: &HeaderName, switching: bool) -> bool {
 
 /// The names listed in `Connection`, which are hop-by-hop by that.
 pub(super) fn connection_options(headers: &HeaderMap) -> Vec<&str> {
-    if !headers.contains_key(header::CONNECTION) {
-        return Vec::new();
+    let first = headers.get(header::CONNECTION).map(HeaderValue::as_bytes);
+    if first.is_none_or(|value| value.eq_ignore_ascii_case(b"keep-alive")) {
+        return Vec::new(); // nearly all requests
     }
     let values = headers.get_all(header::CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|option| !option.is_empty()).collect()
 }
 
-/// The protocol the client wants to upgrade to: `Upgrade` with `Connection: upgrade` (RFC 9110 7.8).
+/// The protocol the client wants to upgrade to: `Upgrade` with `Connection: upgrade` (RFC 9110 7.8). Never HTTP/2: the
+/// requests in such a tunnel would pass every rule by.
 pub(super) fn upgrade(headers: &HeaderMap) -> Option<&HeaderValue> {
     let protocol = headers.get(header::UPGRADE)?;
+    let mut named = protocol.as_bytes().split(|byte| *byte == b',');
     let asked = connection_options(headers).iter().any(|option| option.eq_ignore_ascii_case("upgrade"));
-    asked.then_some(protocol)
+    let http2 = named.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"h2c"));
+    (asked && !http2).then_some(protocol)
 }
 
 /// Whether the client takes trailers (`TE: trailers`), which gRPC servers insist on.
@@ -164,16 +192,16 @@ pub(super) fn takes_trailers(headers: &HeaderMap) -> bool {
     te.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
-/// X-Forwarded-For for the backend: the client's address, or (`full`) what came with the address behind it.
-pub(super) fn chain<'a>(
-    received: Option<&HeaderValue>,
-    peer: &'a str,
-    full: bool,
-) -> std::borrow::Cow<'a, str> {
-    match received.and_then(|value| value.to_str().ok()).filter(|_| full) {
-        Some(chain) => format!("{chain}, {peer}").into(),
-        None => peer.into(),
-    }
+/// X-Forwarded-For with the whole way of a request: what came, and behind it who brought it.
+pub(super) fn chain(received: &HeaderMap, peer: &str) -> String {
+    let came = received.get_all(&X_FORWARDED_FOR).into_iter().filter_map(|value| value.to_str().ok());
+    came.chain([peer]).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a field may stand in the trailers for a backend: none that frames, routes, authenticates or is set here
+/// (RFC 9110 6.5.1).
+pub(super) fn may_trail(name: &HeaderName) -> bool {
+    !is_own(name) && *name != header::AUTHORIZATION && *name != header::COOKIE
 }
 
 #[cfg(test)]
@@ -189,6 +217,7 @@ mod tests {
             scheme: "http",
             request_id: "abc",
             original_uri: None,
+            replaced: &[],
             prefix: None,
         }
     }
@@ -218,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn hop_by_hop_fields_and_those_that_connection_names_end_here() {
+    fn hop_by_hop_fields_those_that_connection_names_and_odd_names_end_here() {
         let received = [
             ("connection", "close, X-Secret"),
             ("keep-alive", "5"),
@@ -226,6 +255,8 @@ mod tests {
             ("proxy", "evil"),
             ("te", "gzip"),
             ("upgrade", "h2c"),
+            ("x_real_ip", "6.6.6.6"),
+            ("x.y", "1"),
             ("accept", "*/*"),
         ];
         let out = sent(&received, &told());
@@ -236,6 +267,12 @@ mod tests {
     fn several_values_of_one_name_stay_apart() {
         let out = sent(&[("accept", "a"), ("accept", "b")], &told());
         assert!(out.starts_with("accept: a\r\naccept: b\r\n"), "{out}");
+    }
+
+    #[test]
+    fn split_cookies_are_joined() {
+        let out = sent(&[("cookie", "a=1"), ("accept", "a"), ("cookie", "b=2")], &told());
+        assert!(out.starts_with("cookie: a=1; b=2\r\naccept: a\r\nx-request-id"), "{out}");
     }
 
     #[test]
@@ -252,13 +289,16 @@ mod tests {
         assert!(upgrade(&headers).is_none());
         headers.insert("connection", HeaderValue::from_static("keep-alive, Upgrade"));
         assert_eq!(upgrade(&headers).unwrap(), "websocket");
+        headers.insert("upgrade", HeaderValue::from_static("websocket, H2C"));
+        assert!(upgrade(&headers).is_none());
     }
 
     #[test]
-    fn the_chain_is_kept_only_when_asked_for() {
-        let received = HeaderValue::from_static("1.1.1.1, 2.2.2.2");
-        assert_eq!(chain(Some(&received), "3.3.3.3", false), "3.3.3.3");
-        assert_eq!(chain(Some(&received), "3.3.3.3", true), "1.1.1.1, 2.2.2.2, 3.3.3.3");
-        assert_eq!(chain(None, "3.3.3.3", true), "3.3.3.3");
+    fn the_whole_chain_ends_with_the_peer() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(chain(&headers, "3.3.3.3"), "3.3.3.3");
+        headers.append("x-forwarded-for", HeaderValue::from_static("1.1.1.1, 2.2.2.2"));
+        headers.append("x-forwarded-for", HeaderValue::from_static("2.3.3.3"));
+        assert_eq!(chain(&headers, "3.3.3.3"), "1.1.1.1, 2.2.2.2, 2.3.3.3, 3.3.3.3");
     }
 }

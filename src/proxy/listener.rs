@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
-use super::connection::{self, Listener};
+use super::connection::{self, Listener, Open};
 use super::worker;
 
 const BACKLOG: i32 = 4096;
@@ -25,6 +25,7 @@ pub(super) struct Accepted {
     stream: std::net::TcpStream,
     peer: SocketAddr,
     listener: Arc<Listener>,
+    open: Open,
 }
 
 /// Where each worker takes sockets from others.
@@ -88,6 +89,7 @@ pub(super) async fn accept(
     while let Ok(Ok((stream, peer))) = tokio::time::timeout(Duration::ZERO, socket.accept()).await {
         place(stream, peer, &listener, &peers);
     }
+    worker::with(|worker| worker.shared.listening.fetch_sub(1, Ordering::Release));
 }
 
 /// Waits until a flag has a value, or nobody is left to set it.
@@ -97,33 +99,34 @@ pub(super) async fn until(flag: &mut watch::Receiver<bool>, value: bool) {
 
 /// Serves the sockets that other workers pass on.
 pub(super) async fn take_over(mut passed: mpsc::Receiver<Accepted>) {
-    while let Some(Accepted { stream, peer, listener }) = passed.recv().await {
+    while let Some(Accepted { stream, peer, listener, open }) = passed.recv().await {
         match TcpStream::from_std(stream) {
-            Ok(stream) => start(stream, peer, listener),
+            Ok(stream) => start(stream, peer, listener, open),
             Err(error) => tracing::warn!("taking over a connection failed: {error}"),
         }
     }
 }
 
 fn place(stream: TcpStream, peer: SocketAddr, listener: &Arc<Listener>, peers: &Peers) {
-    let target = worker::with(|worker| {
+    let (own, target) = worker::with(|worker| {
         let active = &worker.shared.active;
         let load = |index: usize| active[index].load(Ordering::Relaxed);
         let least = (0..active.len()).min_by_key(|index| load(*index)).unwrap_or(worker.index);
-        (load(worker.index) > load(least)).then_some(least)
+        // Passing on costs more than serving a request: only when it evens out something.
+        (worker.index, (load(worker.index) > load(least) + 1).then_some(least))
     });
-    let Some(target) = target else { return start(stream, peer, listener.clone()) };
+    let Some(target) = target else { return start(stream, peer, listener.clone(), Open::new(own)) };
     let Ok(stream) = stream.into_std() else { return };
-    let accepted = Accepted { stream, peer, listener: listener.clone() };
+    let accepted = Accepted { stream, peer, listener: listener.clone(), open: Open::new(target) };
     // When that worker is too busy to take it, this one serves it.
     if let Err(mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back)) =
         peers[target].try_send(accepted)
         && let Ok(stream) = TcpStream::from_std(back.stream)
     {
-        start(stream, peer, back.listener);
+        start(stream, peer, back.listener, Open::new(own));
     }
 }
 
-fn start(stream: TcpStream, peer: SocketAddr, listener: Arc<Listener>) {
-    tokio::spawn(connection::run(stream, peer, listener));
+fn start(stream: TcpStream, peer: SocketAddr, listener: Arc<Listener>, open: Open) {
+    tokio::spawn(connection::run(stream, peer, listener, open));
 }

@@ -61,7 +61,9 @@ pub(super) struct Upstream {
     pub(super) target: Target,
     /// Status of its answer; 0 when there was none.
     pub(super) status: u16,
-    /// Until the head of the answer.
+    /// When it began.
+    pub(super) began: Instant,
+    /// How long it took, to the last byte of the answer.
     pub(super) time: Duration,
 }
 
@@ -118,6 +120,9 @@ impl Drop for Record {
             facts.trace.status = 499;
         }
         let elapsed = facts.started.elapsed();
+        if let Some(upstream) = &mut facts.trace.upstream {
+            upstream.time = upstream.began.elapsed();
+        }
         worker::try_with(|worker| {
             let method = metrics::method(facts.parts.method.as_str());
             worker.counts.borrow_mut().count(&facts.trace, method, elapsed);
@@ -230,6 +235,6 @@ fn labels(counted: Option<&Counted>, method: &'static str, status: u16) -> Label
 impl Upstream {
     /// A try that is about to begin.
     pub(super) fn new(target: Target) -> Self {
-        Self { target, status: 0, time: Duration::ZERO }
+        Self { target, status: 0, began: Instant::now(), time: Duration::ZERO }
     }
 }

@@ -1,16 +1,20 @@
 //! Sends a request to an endpoint of its backend, and to another one when that is safe.
 
+mod payload;
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
-use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::asked::{self, Asked};
 use super::body::{Content, Http2};
+use super::connection::Client;
 use super::error::{Error, Fault, Retry};
 use super::headers::{self, Forwarded, Sink};
 use super::record::{Trace, Upstream};
@@ -22,6 +26,18 @@ use super::worker::{self, Pick, View};
 use crate::model::policy::HttpVersion;
 use crate::routing::endpoints::BackendId;
 use crate::routing::{Route, Traffic};
+use payload::Payload;
+
+/// What a default backend is told in place of what the client may say.
+const FALLBACK_FIELDS: &[&str] = &[
+    "x-code",
+    "x-format",
+    "x-original-uri",
+    "x-namespace",
+    "x-ingress-name",
+    "x-service-name",
+    "x-service-port",
+];
 
 /// A request that is to go to a backend.
 pub(super) struct Job<'a> {
@@ -29,6 +45,8 @@ pub(super) struct Job<'a> {
     pub(super) parts: &'a Parts,
     /// The same, understood.
     pub(super) asked: &'a Asked<'a>,
+    /// Who asks.
+    pub(super) client: &'a Client,
     /// Its route.
     pub(super) route: &'a Route,
     /// The tables.
@@ -53,35 +71,6 @@ pub(super) enum Outcome {
     Answer(StatusCode, HeaderMap, Content),
     /// The endpoint switched protocols: its stream, and what it sent already.
     Switched(HeaderMap, Stream, Bytes),
-}
-
-/// The body of a request, as far as it can still be sent.
-enum Payload {
-    None,
-    Http1(Sending),
-    Http2(Incoming),
-    /// A try has taken some of it.
-    Gone,
-}
-
-impl Payload {
-    fn new(body: Incoming, mode: Mode, limit: u64) -> Self {
-        if body.is_end_stream() {
-            Self::None
-        } else if mode.is_http2() {
-            Self::Http2(body)
-        } else {
-            Self::Http1(Sending::new(body, limit))
-        }
-    }
-
-    fn is_whole(&self) -> bool {
-        match self {
-            Self::None | Self::Http2(_) => true,
-            Self::Http1(sending) => sending.untouched(),
-            Self::Gone => false,
-        }
-    }
 }
 
 /// One try at one endpoint.
@@ -197,14 +186,9 @@ impl Outcome {
 
 impl Attempt<'_> {
     async fn run(&self, payload: &mut Payload, trace: &mut Trace) -> Result<Outcome, Failure> {
-        let began = Instant::now();
-        let result = if self.mode.is_http2() {
-            self.run_http2(payload).await.map_err(Failure::from)
-        } else {
-            self.run_http1(payload).await
-        };
+        let result =
+            if self.mode.is_http2() { self.run_http2(payload).await } else { self.run_http1(payload).await };
         if let Some(upstream) = &mut trace.upstream {
-            upstream.time = began.elapsed();
             upstream.status = result.as_ref().map_or(0, |outcome| outcome.status().as_u16());
         }
         result
@@ -239,6 +223,9 @@ impl Attempt<'_> {
                 Ok(Outcome::Switched(head.headers, stream, early))
             }
             Ok((head, mut receiving)) => {
+                if receiving.is_sending() {
+                    self.job.client.leave_unread();
+                }
                 let whole = receiving.take_whole();
                 let content = whole.map_or_else(|| Content::Http1(Box::new(receiving)), Content::Whole);
                 Ok(Outcome::Answer(head.status, head.headers, content))
@@ -299,9 +286,9 @@ impl Attempt<'_> {
         out.extend_from_slice(b"\r\n");
     }
 
-    async fn run_http2(&self, payload: &mut Payload) -> Result<Outcome, Error> {
+    async fn run_http2(&self, payload: &mut Payload) -> Result<Outcome, Failure> {
         let traffic = &*self.job.route.traffic;
-        let mut sender = self.http2_sender().await?;
+        let (mut sender, reused) = self.http2_sender().await?;
         let body = match std::mem::replace(payload, Payload::Gone) {
             Payload::Http2(body) => Outgoing::new(body, traffic.body_limit),
             other => {
@@ -320,20 +307,52 @@ impl Attempt<'_> {
         if headers::takes_trailers(&self.job.parts.headers) {
             request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
         }
-        let answered = Timer::new().within(traffic.read_timeout, http2::exchange(&mut sender, request)).await;
-        let (mut head, body) = answered.map_err(|Elapsed| Error::ReadTimeout)??.into_parts();
+        let progress = request.body().progress();
+        let exchange = http2::exchange(&mut sender, request);
+        let Some(answered) = while_it_moves(exchange, &progress, traffic.read_timeout).await else {
+            // Perhaps the other end is gone without a word: the next request opens a connection of its own.
+            worker::with(|worker| worker.drop_http2(self.pick.slot));
+            return Err(Error::ReadTimeout.into());
+        };
+        let answered = answered.map_err(|failed| {
+            if let Some(body) = failed.body {
+                *payload = Payload::Http2(body);
+            }
+            Failure { stale: reused && matches!(failed.error, Error::Http2(_)), error: failed.error }
+        });
+        let (mut head, body) = answered?.into_parts();
         head.headers.remove(header::SERVER);
         let content = Content::Http2(Box::new(Http2::new(body, traffic.read_timeout)));
         Ok(Outcome::Answer(head.status, head.headers, content))
     }
 
-    async fn http2_sender(&self) -> Result<http2::Sender, Error> {
-        if let Some(sender) = worker::with(|worker| worker.http2(self.pick.slot)) {
-            return Ok(sender);
+    /// The connection that the requests of this worker share, and whether it was there before.
+    async fn http2_sender(&self) -> Result<(http2::Sender, bool), Error> {
+        let open = if self.fresh { None } else { worker::with(|worker| worker.http2(self.pick.slot)) };
+        if let Some(sender) = open {
+            return Ok((sender, true));
         }
         let sender = http2::open(self.connect().await?).await.map_err(Error::Connect)?;
         worker::with(|worker| worker.put_http2(self.pick.slot, &sender));
-        Ok(sender)
+        Ok((sender, false))
+    }
+}
+
+/// Waits for an answer. The limit counts anew whenever some of the request's body went out.
+async fn while_it_moves<T>(
+    answer: impl Future<Output = T>,
+    progress: &AtomicU64,
+    limit: Duration,
+) -> Option<T> {
+    let timer = Timer::new();
+    let mut answer = pin!(answer);
+    loop {
+        let before = progress.load(Ordering::Relaxed);
+        match timer.within(limit, answer.as_mut()).await {
+            Ok(answer) => return Some(answer),
+            Err(Elapsed) if progress.load(Ordering::Relaxed) != before => {}
+            Err(Elapsed) => return None,
+        }
     }
 }
 
@@ -353,12 +372,13 @@ impl Job<'_> {
         let settings = self.view.settings();
         let told = Forwarded {
             remote: &self.asked.address,
-            chain: &asked::forwarded_for(self.asked, self.parts, settings),
+            chain: &asked::forwarded_for(self.asked, self.client, self.parts, settings),
             host: self.asked.authority,
             port: self.asked.port,
             scheme: self.asked.scheme,
             request_id: self.request_id,
             original_uri: settings.proxy_add_original_uri_header.then_some(self.asked.uri),
+            replaced: if self.fallback { FALLBACK_FIELDS } else { &[] },
             prefix: self.route.traffic.forwarded_prefix.as_deref().filter(|_| self.rewritten.is_some()),
         };
         headers::to_backend(&self.parts.headers, &told, sink);

@@ -11,7 +11,7 @@ mod tls;
 
 use std::collections::HashMap;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
@@ -140,13 +140,23 @@ pub(super) struct Connection {
     born: u64,
     idle_since: u64,
     requests: u32,
+    /// Bytes written.
+    moved: u64,
 }
 
 impl Connection {
     /// A connection over a fresh stream.
     pub(super) fn new(stream: Stream) -> Self {
         let now = timer::now_millis();
-        Self { stream, read: BytesMut::new(), write: Vec::new(), born: now, idle_since: now, requests: 0 }
+        Self {
+            stream,
+            read: BytesMut::new(),
+            write: Vec::new(),
+            born: now,
+            idle_since: now,
+            requests: 0,
+            moved: 0,
+        }
     }
 
     /// Where the next request's head is written; empty.
@@ -164,8 +174,9 @@ impl Connection {
     fn is_quiet(&mut self) -> bool {
         let mut byte = [0];
         let mut buf = ReadBuf::new(&mut byte);
-        let mut cx = Context::from_waker(Waker::noop());
-        Pin::new(&mut self.stream).poll_read(&mut cx, &mut buf).is_pending()
+        let read = std::future::poll_fn(|cx| Pin::new(&mut self.stream).poll_read(cx, &mut buf));
+        // Not subject to the runtime's budget, which would make it look quiet once that is used up.
+        pin!(tokio::task::unconstrained(read)).poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 }
 
@@ -280,6 +291,13 @@ impl Pools {
     pub(super) fn put_http2(&mut self, id: SlotId, sender: &http2::Sender) {
         if let Some(slot) = self.slot(id) {
             slot.http2 = Some(sender.clone());
+        }
+    }
+
+    /// Forgets the HTTP/2 connection of a slot, which answers no more.
+    pub(super) fn drop_http2(&mut self, id: SlotId) {
+        if let Some(slot) = self.slot(id) {
+            slot.http2 = None;
         }
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Shared {
     pub(super) draining: AtomicBool,
     /// Open client connections of each worker.
     pub(super) active: Box<[AtomicUsize]>,
+    /// How many sockets are listened on.
+    pub(super) listening: AtomicUsize,
     /// TLS for every combination of settings seen so far.
     pub(super) acceptors: Acceptors,
     /// Where batches of access-log lines go.
@@ -225,6 +227,11 @@ impl Worker {
         self.pools.borrow_mut().put_http2(slot, sender);
     }
 
+    /// Forgets the HTTP/2 connection of a slot, which answers no more.
+    pub(super) fn drop_http2(&self, slot: SlotId) {
+        self.pools.borrow_mut().drop_http2(slot);
+    }
+
     /// A fresh X-Request-ID: 32 hexadecimal digits.
     pub(super) fn request_id(&self) -> String {
         let mut bits = self.random();
@@ -270,13 +277,13 @@ impl Worker {
     }
 
     /// One more client connection, or one less.
-    pub(super) fn opened(&self) {
-        self.shared.active[self.index].fetch_add(1, Ordering::Relaxed);
+    pub(super) fn opened(&self, worker: usize) {
+        self.shared.active[worker].fetch_add(1, Ordering::Relaxed);
     }
 
     /// A client connection ended.
-    pub(super) fn closed(&self) {
-        self.shared.active[self.index].fetch_sub(1, Ordering::Release);
+    pub(super) fn closed(&self, worker: usize) {
+        self.shared.active[worker].fetch_sub(1, Ordering::Release);
     }
 
     /// Whether connections are to end.

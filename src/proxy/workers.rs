@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -20,6 +20,8 @@ use crate::metrics::Metrics;
 use crate::publish::Published;
 use crate::routing::Tables;
 
+/// How long the end waits for the rest of the access log to be written.
+const LAST_LINES: Duration = Duration::from_secs(1);
 /// How many sockets may wait to be taken over by a worker.
 const PASSED: usize = 1024;
 
@@ -113,6 +115,7 @@ pub fn start(options: &Options, tables: &Published<Tables>, metrics: &Metrics) -
     };
     let shared = Arc::new(Shared {
         draining: AtomicBool::new(false),
+        listening: AtomicUsize::new(0),
         active: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
         acceptors: Acceptors::new(tables.clone()).map_err(|error| Error::Tls(error.to_string()))?,
         log,
@@ -138,7 +141,14 @@ pub fn start(options: &Options, tables: &Published<Tables>, metrics: &Metrics) -
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
         let named = std::thread::Builder::new().name(format!("worker-{index}"));
-        threads.push(named.spawn(move || runtime.block_on(seat.run())).map_err(Error::Thread)?);
+        let run = move || {
+            runtime.block_on(seat.run());
+            // Ends the requests that are left, which are logged, without waiting for names that are being looked up.
+            runtime.shutdown_background();
+            worker::try_with(Worker::send_counts);
+            worker::try_with(Worker::write_log);
+        };
+        threads.push(named.spawn(run).map_err(Error::Thread)?);
     }
     let (threads, log) = (Mutex::new(threads), Mutex::new(writer));
     Ok(Proxy { bound: Bound { http, https }, shared, accepting, stopping, threads, log })
@@ -185,7 +195,8 @@ impl Proxy {
         let mut interval = tokio::time::interval(Duration::from_millis(20));
         loop {
             interval.tick().await;
-            if self.open_connections() == 0 {
+            let listening = self.shared.listening.load(Ordering::Acquire);
+            if listening == 0 && self.open_connections() == 0 {
                 return;
             }
         }
@@ -204,8 +215,11 @@ impl Proxy {
             let _ = thread.join();
         }
         drop(shared); // the last sender of log lines
-        if let Some(writer) = log.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            let _ = writer.join();
+        // A reader of the log that does not read must not keep the process.
+        let writer = log.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let deadline = Instant::now() + LAST_LINES;
+        while writer.as_ref().is_some_and(|writer| !writer.is_finished()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
 }
@@ -246,8 +260,6 @@ impl Seat {
                 timer::wake_all();
             }
         }
-        worker::with(Worker::send_counts);
-        worker::with(Worker::write_log);
     }
 }
 
@@ -259,6 +271,7 @@ fn listen(
 ) {
     match TcpListener::from_std(socket) {
         Ok(socket) => {
+            worker::with(|worker| worker.shared.listening.fetch_add(1, Ordering::Relaxed));
             drop(tokio::spawn(listener::accept(socket, listener, peers.clone(), accepting.clone())));
         }
         Err(error) => tracing::error!("cannot accept on a socket: {error}"),

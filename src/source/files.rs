@@ -10,6 +10,7 @@ mod follow;
 mod holdings;
 mod json;
 mod node;
+mod pending;
 mod piece;
 mod tree;
 mod typed;

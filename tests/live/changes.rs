@@ -1,10 +1,12 @@
 //! A change of the directory is live soon after it was written, whoever writes it and how.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::backend::Backend;
+use super::client::Connection;
 use super::manifest::{ingress, service};
 use super::server::{Manifests, Server, eventually};
 
@@ -115,6 +117,32 @@ fn a_rule_that_moves_from_file_to_file_is_never_gone() {
 }
 
 #[test]
+fn a_file_that_is_still_being_written_is_not_believed_yet() {
+    let first = ingress("first", "first.example", "/", "a");
+    let second = |service: &str| ingress("second", "second.example", "/", service);
+    let (manifests, server) = serving(&[("web.yaml", &(first.clone() + &second("a")))]);
+    let serves = |what: &str| {
+        let answer = server.get("second.example", "/");
+        assert_eq!(answer.status, 200, "{what}: {answer:?}");
+    };
+    for service in ["b", "a", "b", "a", "b"] {
+        let start = Instant::now();
+        let mut file = fs::File::create(manifests.path().join("web.yaml")).unwrap();
+        while start.elapsed() < Duration::from_millis(70) {
+            serves("the file is empty");
+        }
+        file.write_all(first.as_bytes()).unwrap();
+        while start.elapsed() < Duration::from_millis(200) {
+            serves("half of the file is written");
+        }
+        file.write_all(second(service).as_bytes()).unwrap();
+        drop(file);
+        soon(server.until_body("second.example", "/", &format!("Hello from {service}\n")));
+    }
+    assert_eq!(server.reports(), Vec::<String>::new());
+}
+
+#[test]
 fn json_and_lists_are_read_like_yaml() {
     let (manifests, server) = serving(&[]);
     let rule = |host: &str, service: &str| {
@@ -142,7 +170,7 @@ fn an_endpoint_that_leaves_gets_no_more_requests_on_open_connections() {
     let (manifests, server) = serving(&[("web.yaml", &ingress("web", "web.example", "/", "pair"))]);
     manifests.write("pair.yaml", &service("pair", &both));
     server.until_status("web.example", "/", 200);
-    let mut connection = super::client::Connection::plain(server.http).unwrap();
+    let mut connection = Connection::plain(server.http).unwrap();
     let mut ask = || connection.get("web.example", "/").unwrap().body;
     let seen: String = (0..4).map(|_| ask()).collect();
     assert!(seen.contains("Hello from first") && seen.contains("Hello from second"), "{seen}");

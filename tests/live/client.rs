@@ -60,6 +60,28 @@ impl Connection {
         Ok(Self { stream: Stream::Tls(Box::new(stream)), read: Vec::new() })
     }
 
+    /// With TLS, the first request in the same segment as the end of the handshake.
+    pub(super) fn tls_at_once(to: SocketAddr, host: &str, target: &str) -> io::Result<Self> {
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let mut session = ClientConnection::new(tls_config(), name).map_err(io::Error::other)?;
+        let mut socket = socket(to)?;
+        while session.wants_write() {
+            session.write_tls(&mut socket)?;
+        }
+        while session.is_handshaking() {
+            session.read_tls(&mut socket)?;
+            session.process_new_packets().map_err(io::Error::other)?;
+        }
+        session.writer().write_all(head(host, target).as_bytes())?;
+        let mut segment = Vec::new();
+        while session.wants_write() {
+            session.write_tls(&mut segment)?;
+        }
+        socket.write_all(&segment)?;
+        let stream = Stream::Tls(Box::new(StreamOwned::new(session, socket)));
+        Ok(Self { stream, read: Vec::new() })
+    }
+
     /// The server's certificate, in DER.
     pub(super) fn certificate(&self) -> Vec<u8> {
         match &self.stream {
@@ -75,8 +97,7 @@ impl Connection {
 
     /// Sends a request and does not wait for its answer.
     pub(super) fn send(&mut self, host: &str, target: &str) -> io::Result<()> {
-        let head = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
-        self.stream.write_all(head.as_bytes())?;
+        self.stream.write_all(head(host, target).as_bytes())?;
         self.stream.flush()
     }
 
@@ -194,6 +215,10 @@ impl Write for Stream {
 /// One GET on a connection of its own.
 pub(super) fn get(to: SocketAddr, host: &str, target: &str) -> io::Result<Answer> {
     Connection::plain(to)?.get(host, target)
+}
+
+fn head(host: &str, target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")
 }
 
 fn socket(to: SocketAddr) -> io::Result<TcpStream> {

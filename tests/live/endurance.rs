@@ -239,3 +239,17 @@ impl Client {
         Ok(())
     }
 }
+
+#[test]
+fn a_request_that_comes_along_with_the_end_of_the_handshake_is_answered() {
+    let manifests = Manifests::new(&[(
+        "web.yaml",
+        &(service("web", &[Backend::start("web").address]) + &ingress("web", "web.example", "/", "web")),
+    )]);
+    let server = Server::start(&manifests, &[]);
+    for _ in 0..5 {
+        let mut connection = Connection::tls_at_once(server.https, "web.example", "/").unwrap();
+        assert_eq!(connection.answer().unwrap().status, 200);
+        assert_eq!(connection.get("web.example", "/").unwrap().status, 200);
+    }
+}

@@ -106,12 +106,7 @@ fn brief(report: &Report) -> String {
 /// A report on its own.
 fn full(report: &Report) -> String {
     let place = report.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
-    let whose = match (report.object.kind, &report.place) {
-        (Kind::File, Some(_)) => String::new(), // the place names the file
-        (Kind::File, None) => format!("{}: ", report.object.key),
-        _ => format!("{}: ", report.object),
-    };
-    format!("{place}{}: {whose}{}", severity(report.severity), report.message)
+    format!("{place}{}: {}{}", severity(report.severity), report.subject(), report.message)
 }
 
 fn severity(severity: Severity) -> String {

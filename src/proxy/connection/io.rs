@@ -1,7 +1,8 @@
 //! The byte stream of a client: in the clear or over TLS, with what was read ahead, watched for idleness.
 
+use std::cell::RefCell;
 use std::io::{self, Read as _};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
@@ -13,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::{Client, NEVER};
-use crate::proxy::timer::{self, Timer};
+use crate::proxy::timer::{self, Elapsed, Timer};
 use crate::proxy::tls::TlsStream;
 use crate::proxy::worker;
 
@@ -28,11 +29,20 @@ const LINGER_READ: Duration = Duration::from_secs(5);
 /// Buffers that are smaller than this together are written as one.
 const GATHER: usize = 4 << 10;
 
-/// What a connection in the clear speaks.
+thread_local! {
+    /// Where small buffers are put together.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What is known of a connection in the clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Protocol {
+pub(super) enum Sniffed {
     Http1,
     Http2,
+    /// Nothing has come yet.
+    Nothing,
+    /// The client went away, or took too long.
+    Left,
 }
 
 /// A client's byte stream.
@@ -50,25 +60,32 @@ enum Transport {
     Tls(Box<TlsStream>),
 }
 
-/// Reads until it is clear what the client speaks. What was read is read again. `None` when the client left.
-pub(super) async fn sniff(io: &mut ClientIo) -> Option<Protocol> {
+/// Reads until it is clear what the client speaks; does not wait for the first bytes. What was read is read again.
+pub(super) async fn sniff(io: &mut ClientIo) -> Sniffed {
+    // Mostly the first bytes were read ahead and say it at once.
+    let known = io.prefix.len().min(PREFACE.len());
+    if known > 0 && io.prefix[..known] != PREFACE[..known] {
+        return Sniffed::Http1;
+    }
     let mut read = BytesMut::with_capacity(2 << 10);
-    let protocol = loop {
-        let known = read.len().min(PREFACE.len());
-        if !read.is_empty() && read[..known] != PREFACE[..known] {
-            break Protocol::Http1;
+    // The runtime takes a fresh socket for readable, so there may be nothing.
+    let first = std::future::poll_fn(|cx| Poll::Ready(pin!(io.read_buf(&mut read)).poll(cx))).await;
+    let Poll::Ready(mut count) = first else { return Sniffed::Nothing };
+    loop {
+        if !matches!(count, Ok(1..)) {
+            return Sniffed::Left;
         }
-        if known == PREFACE.len() {
-            break Protocol::Http2;
+        let known = read.len().min(PREFACE.len());
+        if read[..known] != PREFACE[..known] || known == PREFACE.len() {
+            break;
         }
         let limit = worker::with(|worker| worker.view().settings().client_header_timeout);
-        match Timer::new().within(limit, io.read_buf(&mut read)).await {
-            Ok(Ok(count)) if count > 0 => {}
-            _ => return None,
-        }
-    };
+        let next = Timer::new().within(limit, io.read_buf(&mut read)).await;
+        count = next.unwrap_or_else(|Elapsed| Err(io::ErrorKind::TimedOut.into()));
+    }
+    let http2 = read.starts_with(PREFACE);
     io.prefix = read.freeze();
-    Some(protocol)
+    if http2 { Sniffed::Http2 } else { Sniffed::Http1 }
 }
 
 impl ClientIo {
@@ -158,13 +175,13 @@ impl ClientIo {
         match &mut self.transport {
             Transport::Plain(stream) if bufs.len() > 1 && total <= GATHER => {
                 // One write of a copy is cheaper than one write of many pieces.
-                let mut copy = [0; GATHER];
-                let mut at = 0;
-                for buf in bufs {
-                    copy[at..at + buf.len()].copy_from_slice(buf);
-                    at += buf.len();
-                }
-                Pin::new(stream).poll_write(cx, &copy[..total])
+                SCRATCH.with_borrow_mut(|copy| {
+                    copy.clear();
+                    for buf in bufs {
+                        copy.extend_from_slice(buf);
+                    }
+                    Pin::new(stream).poll_write(cx, copy)
+                })
             }
             Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),

@@ -58,38 +58,40 @@ pub(super) fn take(buffer: &mut BytesMut, bodiless: bool) -> Result<Option<Head>
     let status =
         StatusCode::from_u16(response.code.unwrap_or(0)).map_err(|_| "the status code is out of range")?;
     let old = response.version == Some(0);
-    // The fields are kept as slices of the head's bytes: remember where they are before taking these.
+    // Values are kept as slices of the head's bytes: remember where they are before taking these.
     let start = buffer.as_ptr() as usize;
-    let mut spans = [(0_usize, 0_usize, 0_usize); FIELDS];
+    let offset = |bytes: &[u8]| if bytes.is_empty() { 0 } else { bytes.as_ptr() as usize - start };
+    let mut spans = [Span::default(); FIELDS];
     let count = response.headers.len();
     for (span, field) in spans.iter_mut().zip(response.headers.iter()) {
-        let name = field.name.as_ptr() as usize - start;
-        *span = (
-            name,
-            field.name.len(),
-            if field.value.is_empty() { 0 } else { field.value.as_ptr() as usize - start },
-        );
+        let (name, value) = (field.name.as_bytes(), field.value);
+        *span = Span { name: (offset(name), name.len()), value: (offset(value), value.len()) };
     }
-    let lengths: [usize; FIELDS] =
-        std::array::from_fn(|at| response.headers.get(at).map_or(0, |field| field.value.len()));
     let bytes = buffer.split_to(length).freeze();
-    let fields = spans[..count].iter().zip(lengths).map(|(&(name, length, value), value_length)| {
-        (bytes.slice(name..name + length), bytes.slice(value..value + value_length))
+    let fields = spans[..count].iter().map(|Span { name, value }| {
+        (&bytes[name.0..name.0 + name.1], bytes.slice(value.0..value.0 + value.1))
     });
     head(status, old, bodiless, fields).map(Some)
 }
 
-fn head(
+/// Where a field is in the head: offset and length of its name and of its value.
+#[derive(Clone, Copy, Default)]
+struct Span {
+    name: (usize, usize),
+    value: (usize, usize),
+}
+
+fn head<'a>(
     status: StatusCode,
     old: bool,
     bodiless: bool,
-    fields: impl Iterator<Item = (Bytes, Bytes)>,
+    fields: impl Iterator<Item = (&'a [u8], Bytes)>,
 ) -> Result<Head, &'static str> {
     let switching = status == StatusCode::SWITCHING_PROTOCOLS;
     let mut headers = HeaderMap::with_capacity(16);
     let mut seen = Seen { keep: !old, ..Seen::default() };
     for (name, value) in fields {
-        let name = HeaderName::from_bytes(&name).map_err(|_| "a header field's name is broken")?;
+        let name = HeaderName::from_bytes(name).map_err(|_| "a header field's name is broken")?;
         seen.note(&name, &value)?;
         if headers::ends_here(&name, switching) {
             continue;

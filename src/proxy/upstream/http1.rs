@@ -85,7 +85,7 @@ async fn converse(
     timer: &Timer,
 ) -> Result<Head, Error> {
     let mut written = 0;
-    let mut armed: Option<Wait> = None;
+    let mut armed: Option<(Wait, u64)> = None;
     std::future::poll_fn(move |cx| {
         let mut wait = Wait::Answer;
         let sent = match sending {
@@ -102,21 +102,22 @@ async fn converse(
             (Poll::Ready(Ok(())), Poll::Pending) => wait = Wait::Answer,
             (Poll::Pending, Poll::Pending) => {}
         }
-        if let (Some(before), Poll::Ready(Elapsed)) = (armed, timer.poll(cx)) {
+        if let (Some((before, _)), Poll::Ready(Elapsed)) = (armed, timer.poll(cx)) {
             return Poll::Ready(Err(match before {
                 Wait::Client => Error::ClientTimeout,
                 Wait::Endpoint => Error::SendTimeout,
                 Wait::Answer => Error::ReadTimeout,
             }));
         }
-        // While a body is sent every wake-up means that some of it moved on.
-        if armed != Some(wait) || wait != Wait::Answer {
+        // The limit counts anew when something else is waited for, or some of the request moved on.
+        let moved = link.moved + sending.as_ref().map_or(0, Sending::taken);
+        if armed != Some((wait, moved)) {
             timer.arm(match wait {
                 Wait::Client => waits.client,
                 Wait::Endpoint => waits.send,
                 Wait::Answer => waits.read,
             });
-            armed = Some(wait);
+            armed = Some((wait, moved));
         }
         Poll::Pending
     })
@@ -136,6 +137,7 @@ fn poll_write_head(
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
         *written += count;
+        link.moved += count as u64;
     }
     Pin::new(&mut link.stream).poll_flush(cx)
 }

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -30,16 +32,25 @@ pub(crate) async fn open(stream: Stream) -> io::Result<Sender> {
     Ok(sender)
 }
 
+/// An exchange that failed, with what is needed to try again.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    /// Why.
+    pub(crate) error: Error,
+    /// The body, if there was one and the request never went out.
+    pub(crate) body: Option<Incoming>,
+}
+
 /// Sends a request and waits for the head of the answer. The caller limits the time.
 pub(crate) async fn exchange(
     sender: &mut Sender,
     request: Request<Outgoing>,
-) -> Result<Response<Incoming>, Error> {
-    sender.ready().await.map_err(Error::Http2)?;
-    sender
-        .send_request(request)
-        .await
-        .map_err(|error| if too_large(&error) { Error::TooLarge } else { Error::Http2(error) })
+) -> Result<Response<Incoming>, Failed> {
+    sender.try_send_request(request).await.map_err(|mut failed| {
+        let body = failed.take_message().and_then(|request| request.into_body().body);
+        let error = failed.into_error();
+        Failed { error: if too_large(&error) { Error::TooLarge } else { Error::Http2(error) }, body }
+    })
 }
 
 fn too_large(error: &hyper::Error) -> bool {
@@ -58,12 +69,20 @@ fn too_large(error: &hyper::Error) -> bool {
 pub(crate) struct Outgoing {
     body: Option<Incoming>,
     allowed: u64,
+    /// How many frames went out.
+    progress: Arc<AtomicU64>,
 }
 
 impl Outgoing {
     /// A body; `limit` in bytes (0 is none).
     pub(crate) fn new(body: Incoming, limit: u64) -> Self {
-        Self { body: Some(body), allowed: if limit == 0 { u64::MAX } else { limit } }
+        let allowed = if limit == 0 { u64::MAX } else { limit };
+        Self { body: Some(body), allowed, progress: Arc::default() }
+    }
+
+    /// A number that grows while the body goes out.
+    pub(crate) fn progress(&self) -> Arc<AtomicU64> {
+        self.progress.clone()
     }
 }
 
@@ -79,6 +98,7 @@ impl Body for Outgoing {
             let length = frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len) as u64;
             let Some(left) = this.allowed.checked_sub(length) else { return Some(Err(Error::TooLarge)) };
             this.allowed = left;
+            this.progress.fetch_add(1, Ordering::Relaxed);
             Some(frame)
         })
     }

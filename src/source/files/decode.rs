@@ -34,7 +34,12 @@ pub(super) fn value<T: DeserializeOwned>(
     serde_path_to_error::deserialize(value).map_err(|error| {
         let field = field_path(error.path());
         let found = shape.and_then(|node| follow(node, error.path()));
-        let message = explain(&error.inner().to_string(), found, name.kind == Kind::Secret);
+        let mut message = explain(&error.inner().to_string(), found, name.kind == Kind::Secret);
+        // How the port was written in v1beta1, and what most people try.
+        if let (true, Some(Data::Scalar(_, text))) = (field.ends_with("service.port"), found.map(|n| &n.data))
+        {
+            message = message.replace(": correct it", &format!(": write {{number: {text}}}"));
+        }
         let subject = if field.is_empty() { "the object".to_owned() } else { field.clone() };
         let message = format!("{subject}: {message}");
         Report::new(name, Severity::Error, "WrongType", message).at(field, Some(origin))
@@ -137,6 +142,7 @@ fn explain(error: &str, found: Option<&Node>, is_secret: bool) -> String {
         (Some(wanted), Some(found)) if !error.starts_with("missing") => {
             let hint = match (wanted, &found.data) {
                 ("text", Data::Scalar(value, _)) if !value.is_null() => ": put it in quotes",
+                ("a number", Data::Text(text)) if text.parse::<f64>().is_err() => ": write digits",
                 ("a number" | "true or false", Data::Text(_)) => ": write it without quotes",
                 _ => ": correct it",
             };

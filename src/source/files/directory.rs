@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use super::Options;
 use super::document::file_object;
@@ -11,6 +12,12 @@ use super::holdings::Holdings;
 use super::node::{At, place};
 use super::tree::{self, MAX_FILE_BYTES, Stamp, Tree};
 use crate::model::{Name, Report, Severity};
+
+/// How long a file may be gone before that counts: some editors put the new one there a moment later.
+const GONE: Duration = Duration::from_millis(30);
+/// How long a file may be empty before that counts. A busy disk can hold a writer up between emptying and writing, and
+/// nobody who means to delete everything waits for an answer.
+const EMPTY: Duration = Duration::from_secs(1);
 
 /// The name under which the directory as a whole reports.
 const WHOLE: &str = ".";
@@ -30,8 +37,8 @@ pub(super) struct Directory {
 pub(super) enum Reading {
     /// What it holds now is in force.
     Done,
-    /// It is suddenly empty or gone: perhaps somebody is about to write it.
-    Wait,
+    /// It is suddenly empty or gone, perhaps because somebody is about to write it: so long may that take.
+    Wait(Duration),
 }
 
 /// Why a file cannot be read.
@@ -63,11 +70,9 @@ impl Directory {
         let tree = match tree::scan(&self.root) {
             Ok(tree) => tree,
             Err(error) => {
-                let message = format!(
-                    "{} cannot be read any more ({error}), what it held keeps serving: bring it back",
-                    self.root.display()
-                );
-                self.trouble = vec![whole(Severity::Error, "DirectoryUnreadable", message)];
+                let message =
+                    format!("cannot be read any more ({error}), what it held keeps serving: bring it back");
+                self.trouble = vec![self.whole(Severity::Error, "DirectoryUnreadable", message)];
                 return Err(error);
             }
         };
@@ -91,24 +96,18 @@ impl Directory {
         Ok((tree, changed))
     }
 
-    /// Whether files are known below a path.
-    pub(super) fn has_below(&self, path: &Path) -> bool {
-        let root = self.root.canonicalize();
-        let relative =
-            root.as_ref().ok().and_then(|root| path.strip_prefix(root).ok()).and_then(Path::to_str);
-        let Some(relative) = relative else { return true };
-        let start = Name::from(format!("{relative}/"));
-        self.stamps.range(start.clone()..).next().is_some_and(|(file, _)| file.starts_with(&*start))
-    }
-
     /// Reads a file, or notices that it is gone. With `patient`, a file that lost everything is left for later.
     pub(super) fn read(&mut self, file: &Name, patient: bool) -> Reading {
         let path = self.root.join(&**file);
         let stamp = fs::metadata(&path).ok().map(|metadata| tree::stamp(&metadata));
         let result = text(&path);
-        let lost = matches!(result, Err(Unread::Gone | Unread::Empty));
-        if patient && lost && self.holdings.holds_objects(file) {
-            return Reading::Wait;
+        let patience = match result {
+            Err(Unread::Gone) => Some(GONE),
+            Err(Unread::Empty) => Some(EMPTY),
+            _ => None,
+        };
+        if let Some(patience) = patience.filter(|_| patient && self.holdings.holds_objects(file)) {
+            return Reading::Wait(patience);
         }
         match stamp {
             Some(stamp) => self.stamps.insert(file.clone(), stamp),
@@ -141,24 +140,24 @@ impl Directory {
             }
         }
         let mut reports = self.trouble.clone();
-        if reports.is_empty() && self.holdings.is_empty() {
-            let message = format!(
-                "{} holds no Kubernetes objects, so there is nothing to serve: put .yaml, .yml or .json files there",
-                self.root.display()
-            );
-            reports.push(whole(Severity::Warning, "NothingToServe", message));
+        if reports.is_empty() && self.holdings.is_empty() && !self.holdings.is_troubled() {
+            let message =
+                "holds no Kubernetes objects that are served: put .yaml, .yml or .json files with them there";
+            reports.push(self.whole(Severity::Warning, "NothingToServe", message.to_owned()));
         }
         self.holdings.report(WHOLE.into(), reports);
     }
 
     /// Reports something about the directory until the next look.
     pub(super) fn warn(&mut self, reason: &'static str, message: String) {
-        self.trouble.push(whole(Severity::Warning, reason, message));
+        let report = self.whole(Severity::Warning, reason, message);
+        self.trouble.push(report);
     }
-}
 
-fn whole(severity: Severity, reason: &'static str, message: String) -> Report {
-    Report::new(&file_object(&WHOLE.into()), severity, reason, message)
+    /// A report about the directory, by the name it was given.
+    fn whole(&self, severity: Severity, reason: &'static str, message: String) -> Report {
+        Report::new(&file_object(&self.root.to_string_lossy().into()), severity, reason, message)
+    }
 }
 
 /// The text of a file.

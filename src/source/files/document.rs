@@ -103,7 +103,23 @@ fn known(of: &Type) -> Result<Option<Kind>, String> {
         return Ok(None);
     }
     let right = if home.is_empty() { versions[0].to_owned() } else { format!("{home}/{}", versions[0]) };
+    if of.version.is_empty() {
+        return Err(format!("has no apiVersion: write \"apiVersion: {right}\""));
+    }
     Err(format!("apiVersion \"{}\" is not one of {}: write \"{right}\"", of.version, of.kind))
+}
+
+/// The kind that was most likely meant by a word one letter away from it, in the same group.
+fn misspelt(of: &Type) -> Option<&'static str> {
+    let kinds: &[&str] = match of.version.split_once('/').unwrap_or(("", &of.version)).0 {
+        "" => &["Service", "Endpoints", "Secret", "ConfigMap", "Namespace"],
+        "discovery.k8s.io" => &["EndpointSlice"],
+        "networking.k8s.io" | "extensions" => &["Ingress", "IngressClass"],
+        _ => &[],
+    };
+    let word = of.kind.to_lowercase();
+    let near = |kind: &&&str| strsim::damerau_levenshtein(&word, &kind.to_lowercase()) <= 1;
+    kinds.iter().find(near).copied()
 }
 
 struct Reader<'a> {
@@ -127,10 +143,19 @@ impl Reader<'_> {
         }
     }
 
+    /// A kind that is of no use here, or one that is written wrongly.
+    fn ignored(&self, node: &Node, of: &Type) -> Outcome {
+        let Some(meant) = misspelt(of) else { return Outcome::Ignored(of.kind.clone()) };
+        let message = format!("kind \"{}\" is not known: write \"{meant}\"", of.kind);
+        let report = Report::new(&self.file_object(), Severity::Error, "UnknownKind", message);
+        let at = node.entry("kind").map_or(node.at, |entry| entry.at);
+        Outcome::Broken { name: None, reports: vec![Report { place: Some(place(self.file, at)), ..report }] }
+    }
+
     fn object(&self, node: &Node, of: &Type) -> Outcome {
         let kind = match known(of) {
             Ok(Some(kind)) => kind,
-            Ok(None) => return Outcome::Ignored(of.kind.clone()),
+            Ok(None) => return self.ignored(node, of),
             Err(message) => {
                 let report = Report::new(&self.file_object(), Severity::Error, "UnknownApiVersion", message);
                 let at = node.entry("apiVersion").map_or(node.at, |entry| entry.at);

@@ -1,23 +1,23 @@
 //! Follows a directory: notices changes, waits until they settle, reads what changed.
 //!
-//! The kernel names the files that change; those whose writer has closed them, or that were moved into their place as a
-//! whole, are read at once, others when nothing more happened to them for a few milliseconds. What a file loses is held
-//! back that long too: perhaps it comes in another one. Whatever is not so clear (a directory, a link, a lost event) makes it look at
+//! The kernel names the files that change; those are read when nothing more happened to them for a few milliseconds
+//! and their writer has closed them. Whatever is not so clear (a directory, a link, a lost event) makes it look at
 //! the stamps of all files. Now and then it does so anyway, for file systems that tell nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError};
 use std::time::{Duration, Instant};
 
-use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
+use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::oneshot;
 
 use super::directory::{Directory, Reading};
+use super::pending::Pending;
 use super::tree::{self, Tree};
 use super::{KINDS, Options};
 use crate::model::Name;
@@ -26,14 +26,6 @@ use crate::store::Update;
 
 /// How many messages may wait; when more come, everything is looked at instead.
 pub(super) const QUEUE: usize = 4096;
-/// How long nothing must happen before whole files are read: those that change together come together.
-const PROMPT: Duration = Duration::from_millis(1);
-/// How long nothing must happen before a change is read that may not be whole, and before a loss counts.
-const QUIET: Duration = Duration::from_millis(10);
-/// How long a change may be held back while more follows.
-const HOLD: Duration = Duration::from_millis(60);
-/// How long a file that lost everything may stay so before that counts.
-const PATIENCE: Duration = Duration::from_millis(30);
 /// How often everything is looked at although nothing was told.
 const LOOK: Duration = Duration::from_secs(5);
 /// The same, where the kernel tells nothing.
@@ -84,9 +76,6 @@ pub(super) fn run(
     }
     while follower.wait(messages) {
         follower.act();
-        if follower.holds_back() {
-            continue;
-        }
         if !send(updates, follower.directory.holdings.take_updates()) {
             return;
         }
@@ -112,47 +101,6 @@ fn is_telling(path: &Path, only_content: bool) -> bool {
     !temporary && (content || !only_content)
 }
 
-/// What has happened and is not yet read.
-#[derive(Default)]
-struct Pending {
-    files: BTreeSet<Name>,
-    /// Files that somebody has written to and not closed yet.
-    open: HashSet<Name>,
-    /// Files of which it is not known that they are whole.
-    unclear: HashSet<Name>,
-    everything: bool,
-    first: Option<Instant>,
-    last: Option<Instant>,
-}
-
-impl Pending {
-    /// When it has settled, or has been held back for long enough.
-    fn due(&self) -> Option<Instant> {
-        let (first, last) = self.first.zip(self.last)?;
-        let quiet = match () {
-            () if !self.open.is_empty() => HOLD,
-            () if self.everything || !self.unclear.is_empty() => QUIET,
-            () => PROMPT,
-        };
-        Some((last + quiet).min(first + HOLD))
-    }
-}
-
-impl Pending {
-    /// Notes that something happened to a file.
-    fn note(&mut self, file: Name, whole: bool, written: bool) {
-        if whole {
-            self.open.remove(&file);
-            self.unclear.remove(&file);
-        } else if written {
-            self.open.insert(file.clone());
-        } else {
-            self.unclear.insert(file.clone());
-        }
-        self.files.insert(file);
-    }
-}
-
 struct Follower {
     directory: Directory,
     sender: SyncSender<Message>,
@@ -166,10 +114,8 @@ struct Follower {
     link: Option<PathBuf>,
     outside: BTreeSet<PathBuf>,
     pending: Pending,
-    /// Files that lost everything, and when to believe it.
-    doubtful: BTreeMap<Name, Instant>,
-    /// When to believe that objects are gone that no file holds any more.
-    losses: Option<Instant>,
+    /// Files that lost everything: since when, and after how long to believe it.
+    doubtful: BTreeMap<Name, (Instant, Duration)>,
     next_look: Instant,
     next_watch: Instant,
 }
@@ -187,7 +133,6 @@ impl Follower {
             outside: BTreeSet::new(),
             pending: Pending::default(),
             doubtful: BTreeMap::new(),
-            losses: None,
             next_look: Instant::now() + LOOK,
             next_watch: Instant::now() + LOOK,
         }
@@ -244,6 +189,14 @@ impl Follower {
 
     /// Waits until there is something to do; false when it is time to end.
     fn wait(&mut self, messages: &Receiver<Message>) -> bool {
+        // What was told already comes first: a file may have been opened again since it was closed.
+        for _ in 0..QUEUE {
+            match messages.try_recv() {
+                Ok(Message::Changed(event)) => self.note(&event),
+                Ok(Message::Stop) | Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => break,
+            }
+        }
         loop {
             let due = self.due();
             let Some(rest) = due.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero()) else {
@@ -259,22 +212,8 @@ impl Follower {
 
     /// When the next thing is to be done.
     fn due(&self) -> Instant {
-        let doubt = self.doubtful.values().min().copied();
-        [self.pending.due(), doubt, self.losses].into_iter().flatten().fold(self.next_look, Instant::min)
-    }
-
-    /// Whether what was read has to wait: objects are gone that may come back with the next file.
-    fn holds_back(&mut self) -> bool {
-        let now = Instant::now();
-        if !self.directory.holdings.loses() {
-            self.losses = None;
-            return false;
-        }
-        let due = *self.losses.get_or_insert(now + QUIET);
-        if due <= now {
-            self.losses = None;
-        }
-        due > now
+        let doubt = self.doubtful.values().map(|(since, patience)| *since + *patience).min();
+        [self.pending.due(), doubt].into_iter().flatten().fold(self.next_look, Instant::min)
     }
 
     /// Notes what an event names.
@@ -285,24 +224,29 @@ impl Follower {
             _ => false,
         };
         let written = matches!(event.kind, EventKind::Modify(ModifyKind::Data(_)));
-        let moved =
-            matches!(event.kind, EventKind::Modify(ModifyKind::Name(mode)) if mode != RenameMode::Any);
-        let whole = closed || moved || matches!(event.kind, EventKind::Remove(_));
+        let moved = matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)));
+        let now = Instant::now();
         for path in &event.paths {
             if self.is_beside(path) {
                 continue;
             }
             let Some(file) = self.manifest(path) else {
-                self.pending.everything |= is_telling(path, closed || written) && !self.is_plain(path);
+                if is_telling(path, closed || written) {
+                    self.pending.unclear(now);
+                }
                 continue;
             };
-            self.pending.note(file, whole, written);
+            if written {
+                self.doubtful.remove(&file); // somebody is about to fill it
+                self.pending.written(file, now);
+            } else if closed || moved {
+                self.pending.ended(file, now);
+            } else {
+                self.pending.changed(file, now);
+            }
         }
-        self.pending.everything |= event.paths.is_empty() || self.overflow.swap(false, Ordering::Relaxed);
-        if self.pending.everything || !self.pending.files.is_empty() {
-            let now = Instant::now();
-            self.pending.first.get_or_insert(now);
-            self.pending.last = Some(now);
+        if event.paths.is_empty() || self.overflow.swap(false, Ordering::Relaxed) {
+            self.pending.unclear(now);
         }
     }
 
@@ -311,17 +255,6 @@ impl Follower {
         let Some(link) = &self.link else { return false };
         let home = path.parent().filter(|home| Some(*home) == link.parent());
         home.is_some_and(|home| path != link && !self.outside.contains(home))
-    }
-
-    /// Whether a path that is no manifest is, or was, a plain file that no link can lead to.
-    fn is_plain(&self, path: &Path) -> bool {
-        if self.directory.has_links || !self.root.as_ref().is_some_and(|(root, _)| path.starts_with(root)) {
-            return false;
-        }
-        match std::fs::symlink_metadata(path) {
-            Ok(metadata) => metadata.is_file(),
-            Err(_) => !self.directory.has_below(path),
-        }
     }
 
     /// The file of the directory that a path names, if it can be told without looking.
@@ -335,31 +268,35 @@ impl Follower {
     /// Reads what is due.
     fn act(&mut self) {
         let now = Instant::now();
-        let settled = self.pending.due().is_some_and(|due| now >= due);
-        let pending = if settled { std::mem::take(&mut self.pending) } else { Pending::default() };
-        let mut files = pending.files;
-        let look = pending.everything || self.overflow.swap(false, Ordering::Relaxed);
+        let (mut files, everything) = self.pending.take(now);
+        let look = everything || self.overflow.swap(false, Ordering::Relaxed);
         // Who removes the whole directory does not mean its files.
         let missing = !self.directory.root.exists();
         if missing || look || now >= self.next_look {
-            files.extend(self.look());
+            let changed = self.look();
+            files.extend(changed.into_iter().filter(|file| !self.pending.is_open(file)));
         }
         if missing {
             files.clear();
             self.doubtful.clear();
         }
-        let believed: Vec<Name> =
-            self.doubtful.iter().filter(|(_, due)| now >= **due).map(|(file, _)| file.clone()).collect();
+        let believed: Vec<Name> = self
+            .doubtful
+            .iter()
+            .filter(|(_, (since, patience))| now >= *since + *patience)
+            .map(|(file, _)| file.clone())
+            .collect();
         for file in &believed {
             self.doubtful.remove(file);
             self.directory.read(file, false);
             files.remove(file);
         }
         for file in files {
-            if self.directory.read(&file, true) == Reading::Wait {
-                self.doubtful.entry(file).or_insert(now + PATIENCE);
-            } else {
-                self.doubtful.remove(&file);
+            match self.directory.read(&file, true) {
+                Reading::Wait(patience) => self.doubtful.entry(file).or_insert((now, patience)).1 = patience,
+                Reading::Done => {
+                    self.doubtful.remove(&file);
+                }
             }
         }
         self.directory.settle();

@@ -74,13 +74,6 @@ impl Holdings {
         updates
     }
 
-    /// Whether the updates to come take away an object that no file holds any more.
-    pub(super) fn loses(&self) -> bool {
-        let lost =
-            |update: &Update| matches!(update, Update::Delete(name) if !self.owners.contains_key(name));
-        self.updates.iter().any(lost)
-    }
-
     /// Files that must be read again, because an object is theirs now.
     pub(super) fn take_again(&mut self) -> BTreeSet<Name> {
         std::mem::take(&mut self.again)
@@ -99,6 +92,11 @@ impl Holdings {
     /// Whether any file holds an object.
     pub(super) fn is_empty(&self) -> bool {
         self.owners.is_empty()
+    }
+
+    /// Whether anything is to be told about any file.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.files.keys().any(|file| self.reported.contains(file))
     }
 
     /// How many objects of unused kinds there are, by kind.

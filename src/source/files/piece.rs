@@ -81,9 +81,29 @@ impl Text<'_> {
     fn broken(&self, fault: &Fault, file: &Name) -> Outcome {
         let text = self.part.text;
         let template = text.find("{{").is_some_and(|start| text[start..].contains("}}"));
-        let remedy = if template { "this looks like a template, render it first" } else { "correct it" };
+        let remedy =
+            if template { "this looks like a template, render it first" } else { remedy(&fault.what) };
         let message = format!("cannot be read from here on: {}; {remedy}", fault.what);
         let report = Report::new(&document::file_object(file), Severity::Error, "InvalidSyntax", message);
         Outcome::Broken { name: None, reports: vec![Report { place: Some(place(file, fault.at)), ..report }] }
     }
+}
+
+/// What to do about a syntax error, by words of the parsers.
+fn remedy(what: &str) -> &'static str {
+    const REMEDIES: &[(&str, &str)] = &[
+        ("tab", "use spaces"),
+        ("simple key", "write \"key: value\", with a colon and a space"),
+        ("mapping values", "put text that holds \": \" in quotes, or correct the indentation"),
+        ("mapping keys", "correct the indentation"),
+        ("expected key", "lines of one map begin in the same column: correct the indentation"),
+        ("'-' indicator", "entries of one list begin in the same column: correct the indentation"),
+        ("indentation", "correct the indentation"),
+        ("'}'", "close what \"{\" opened, and put commas between the entries"),
+        ("']'", "close what \"[\" opened, and put commas between the entries"),
+        ("end of stream", "close the quotes"),
+        ("unknown anchor", "put text that begins with \"*\", such as a wildcard host, in quotes"),
+    ];
+    let known = REMEDIES.iter().find(|(words, _)| what.contains(words));
+    known.map_or("correct it", |(_, remedy)| remedy)
 }

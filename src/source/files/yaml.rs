@@ -73,7 +73,7 @@ fn at_tab(fault: Fault, part: Part<'_>) -> Fault {
         let indent = line.bytes().take_while(|b| matches!(b, b' ' | b'\t'));
         indent.zip(1..).find(|(byte, _)| *byte == b'\t').map(|(_, column)| At { line: number, column })
     });
-    Fault { at: tab.unwrap_or(fault.at), what: "a tab stands in the indentation: use spaces".into() }
+    Fault { at: tab.unwrap_or(fault.at), what: "a tab stands in the indentation".into() }
 }
 
 /// Puts events together to trees, without recursion.

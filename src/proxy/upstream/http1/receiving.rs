@@ -144,7 +144,12 @@ impl Receiving {
     /// Goes on sending the request. A failure only means that the connection ends with this answer.
     fn drive_sending(&mut self, cx: &mut Context<'_>) {
         let (Some(sending), Some(link)) = (self.sending.as_mut(), self.link.as_mut()) else { return };
-        if let Poll::Ready(sent) = sending.poll(cx, link, &mut Wait::Client) {
+        let before = link.moved;
+        let sent = sending.poll(cx, link, &mut Wait::Client);
+        if link.moved != before {
+            self.timer.disarm(); // it is not silence when the endpoint takes more
+        }
+        if let Poll::Ready(sent) = sent {
             self.keep &= sent.is_ok();
             self.sending = None;
         }

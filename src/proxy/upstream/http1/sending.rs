@@ -11,7 +11,7 @@ use tokio::io::AsyncWrite;
 
 use super::Wait;
 use crate::proxy::error::Error;
-use crate::proxy::headers::Sink;
+use crate::proxy::headers::{self, Sink};
 use crate::proxy::upstream::Connection;
 
 /// A request's body on its way to an endpoint.
@@ -27,8 +27,8 @@ pub(crate) struct Sending {
     tail: &'static [u8],
     /// How much of the connection's write buffer is written.
     written: usize,
-    /// Something was taken from the client.
-    touched: bool,
+    /// How many frames were taken from the client.
+    taken: u64,
     ended: bool,
 }
 
@@ -37,7 +37,12 @@ impl Sending {
     pub(crate) fn new(body: Incoming, limit: u64) -> Self {
         let (ended, length) = (body.is_end_stream(), body.size_hint().exact());
         let allowed = if limit == 0 { u64::MAX } else { limit };
-        Self { body, length, allowed, chunk: Bytes::new(), tail: b"", written: 0, touched: false, ended }
+        Self { body, length, allowed, chunk: Bytes::new(), tail: b"", written: 0, taken: 0, ended }
+    }
+
+    /// How many frames were taken from the client.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// How many bytes it has, if that is known.
@@ -52,7 +57,7 @@ impl Sending {
 
     /// Whether nothing was taken from the client yet, so that it can go to another endpoint.
     pub(crate) fn untouched(&self) -> bool {
-        !self.touched
+        self.taken == 0
     }
 
     /// Whether all of it is written.
@@ -80,7 +85,7 @@ impl Sending {
             }
             *wait = Wait::Client;
             let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-            self.touched = true;
+            self.taken += 1;
             match frame {
                 Some(Ok(frame)) => self.take(frame, &mut link.write)?,
                 Some(Err(_)) => return Poll::Ready(Err(Error::ClientBody)),
@@ -108,7 +113,7 @@ impl Sending {
             Err(frame) => {
                 if let (true, Ok(trailers)) = (self.is_chunked(), frame.into_trailers()) {
                     out.extend_from_slice(b"0\r\n");
-                    for (name, value) in &trailers {
+                    for (name, value) in trailers.iter().filter(|(name, _)| headers::may_trail(name)) {
                         out.put(name, value.as_bytes());
                     }
                     out.extend_from_slice(b"\r\n");
@@ -135,6 +140,7 @@ impl Sending {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             let of_head = count.min(head.len());
+            link.moved += count as u64;
             let of_chunk = (count - of_head).min(self.chunk.len());
             self.written += of_head;
             self.chunk.advance(of_chunk);

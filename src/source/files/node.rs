@@ -161,9 +161,7 @@ impl Fields {
     /// Does something one step deeper.
     fn inside(&mut self, step: &[&str], what: impl FnOnce(&mut Self)) {
         let outside = self.path.len();
-        for part in step {
-            self.path.push_str(part);
-        }
+        self.path.extend(step.iter().copied());
         what(self);
         self.path.truncate(outside);
     }

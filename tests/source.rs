@@ -461,6 +461,30 @@ async fn when_the_owner_of_an_object_lets_go_the_next_file_takes_over() {
 }
 
 #[tokio::test]
+async fn an_object_that_moves_to_a_file_written_next_is_never_gone_in_between() {
+    let mut followed = Followed::start(|root| {
+        fs::write(root.join("a.yaml"), service("web", 1) + "---\n" + &service("stays", 1)).unwrap();
+    })
+    .await;
+    for round in 1..100_u16 {
+        let (from, to) = if round % 2 == 1 { ("a.yaml", "b.yaml") } else { ("b.yaml", "a.yaml") };
+        let start = Instant::now();
+        followed.write(from, &service("stays", round));
+        // The gap between two writes is what is tested, so it has to be there; longer than this it may show.
+        std::thread::sleep(Duration::from_millis(4));
+        followed.write(to, &(service("web", round + 1) + "---\n" + &service("stays", round)));
+        let gap = start.elapsed();
+        followed.until_port("web", Some(round + 1)).await;
+        let gone = followed.seen.drain(..).any(|snapshot| port(&snapshot, "web").is_none());
+        if gap < Duration::from_millis(8) {
+            assert!(!gone, "gone although the next file came after {gap:?}");
+            return;
+        }
+    }
+    panic!("this machine never wrote two files within 8 ms");
+}
+
+#[tokio::test]
 async fn a_directory_that_vanishes_keeps_serving_and_is_found_again() {
     let mut followed = Followed::start(|root| {
         fs::create_dir(root.join("keep")).unwrap();

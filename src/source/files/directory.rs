@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Options;
@@ -94,6 +94,12 @@ impl Directory {
         self.trouble = trouble.collect();
         self.has_links = tree.has_links;
         Ok((tree, changed))
+    }
+
+    /// Whether files are known below a path relative to the directory.
+    pub(super) fn has_below(&self, path: &Path) -> bool {
+        let Some(start) = path.to_str().map(|path| Name::from(format!("{path}/"))) else { return true };
+        self.stamps.range(start.clone()..).next().is_some_and(|(file, _)| file.starts_with(&*start))
     }
 
     /// Reads a file, or notices that it is gone. With `patient`, a file that lost everything is left for later.

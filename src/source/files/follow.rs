@@ -1,7 +1,8 @@
 //! Follows a directory: notices changes, waits until they settle, reads what changed.
 //!
 //! The kernel names the files that change; those are read when nothing more happened to them for a few milliseconds
-//! and their writer has closed them. Whatever is not so clear (a directory, a link, a lost event) makes it look at
+//! and their writer has closed them. What no file holds any more is gone a little later: perhaps it comes with the next
+//! file. Whatever is not so clear (a directory, a link, a lost event) makes it look at
 //! the stamps of all files. Now and then it does so anyway, for file systems that tell nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,8 @@ use crate::store::Update;
 
 /// How many messages may wait; when more come, everything is looked at instead.
 pub(super) const QUEUE: usize = 4096;
+/// How long an object may be in no file before it is gone.
+const LOSS: Duration = Duration::from_millis(15);
 /// How often everything is looked at although nothing was told.
 const LOOK: Duration = Duration::from_secs(5);
 /// The same, where the kernel tells nothing.
@@ -76,6 +79,9 @@ pub(super) fn run(
     }
     while follower.wait(messages) {
         follower.act();
+        if follower.holds_back() {
+            continue;
+        }
         if !send(updates, follower.directory.holdings.take_updates()) {
             return;
         }
@@ -116,6 +122,8 @@ struct Follower {
     pending: Pending,
     /// Files that lost everything: since when, and after how long to believe it.
     doubtful: BTreeMap<Name, (Instant, Duration)>,
+    /// When to believe that objects are gone which no file holds any more.
+    losses: Option<Instant>,
     next_look: Instant,
     next_watch: Instant,
 }
@@ -133,6 +141,7 @@ impl Follower {
             outside: BTreeSet::new(),
             pending: Pending::default(),
             doubtful: BTreeMap::new(),
+            losses: None,
             next_look: Instant::now() + LOOK,
             next_watch: Instant::now() + LOOK,
         }
@@ -213,7 +222,18 @@ impl Follower {
     /// When the next thing is to be done.
     fn due(&self) -> Instant {
         let doubt = self.doubtful.values().map(|(since, patience)| *since + *patience).min();
-        [self.pending.due(), doubt].into_iter().flatten().fold(self.next_look, Instant::min)
+        [self.pending.due(), doubt, self.losses].into_iter().flatten().fold(self.next_look, Instant::min)
+    }
+
+    /// Whether what was read has to wait, because objects are gone that may come back with the next file.
+    fn holds_back(&mut self) -> bool {
+        let now = Instant::now();
+        let due = *self.losses.get_or_insert(now + LOSS);
+        let waits = due > now && self.directory.holdings.loses();
+        if !waits {
+            self.losses = None;
+        }
+        waits
     }
 
     /// Notes what an event names.
@@ -231,7 +251,7 @@ impl Follower {
                 continue;
             }
             let Some(file) = self.manifest(path) else {
-                if is_telling(path, closed || written) {
+                if is_telling(path, closed || written) && !self.is_plain(path) {
                     self.pending.unclear(now);
                 }
                 continue;
@@ -255,6 +275,19 @@ impl Follower {
         let Some(link) = &self.link else { return false };
         let home = path.parent().filter(|home| Some(*home) == link.parent());
         home.is_some_and(|home| path != link && !self.outside.contains(home))
+    }
+
+    /// Whether a path that is no manifest is, or was, a plain file to which no link can lead.
+    fn is_plain(&self, path: &Path) -> bool {
+        let Some((root, _)) = &self.root else { return false };
+        let Ok(relative) = path.strip_prefix(root) else { return false };
+        if self.directory.has_links {
+            return false;
+        }
+        match std::fs::symlink_metadata(path) {
+            Ok(metadata) => metadata.is_file(),
+            Err(_) => !self.directory.has_below(relative),
+        }
     }
 
     /// The file of the directory that a path names, if it can be told without looking.

@@ -74,6 +74,13 @@ impl Holdings {
         updates
     }
 
+    /// Whether the updates to come take away an object that no file holds any more.
+    pub(super) fn loses(&self) -> bool {
+        let lost =
+            |update: &Update| matches!(update, Update::Delete(name) if !self.owners.contains_key(name));
+        self.updates.iter().any(lost)
+    }
+
     /// Files that must be read again, because an object is theirs now.
     pub(super) fn take_again(&mut self) -> BTreeSet<Name> {
         std::mem::take(&mut self.again)

@@ -27,8 +27,8 @@ pub(super) struct Pending {
     open: BTreeMap<Name, (Instant, Instant)>,
     /// Something happened that names no file: all are to be looked at.
     everything: bool,
-    /// Not only files whose writer has closed them.
-    doubtful: bool,
+    /// Those of which it is not clear that they are whole.
+    doubtful: BTreeSet<Name>,
     /// When the first and the last of the changes happened that can be read.
     span: Option<(Instant, Instant)>,
 }
@@ -37,12 +37,14 @@ impl Pending {
     /// Somebody writes to a file.
     pub(super) fn written(&mut self, file: Name, now: Instant) {
         self.files.remove(&file);
+        self.doubtful.remove(&file);
         self.open.entry(file).or_insert((now, now)).1 = now;
     }
 
     /// A file came, went or was closed.
     pub(super) fn ended(&mut self, file: Name, now: Instant) {
         self.open.remove(&file);
+        self.doubtful.remove(&file);
         self.files.insert(file);
         self.touch(now);
     }
@@ -50,8 +52,8 @@ impl Pending {
     /// Something else happened to a file.
     pub(super) fn changed(&mut self, file: Name, now: Instant) {
         if !self.open.contains_key(&file) {
-            self.files.insert(file);
-            self.doubtful = true;
+            self.files.insert(file.clone());
+            self.doubtful.insert(file);
             self.touch(now);
         }
     }
@@ -59,7 +61,6 @@ impl Pending {
     /// Something happened, but to which file is not known.
     pub(super) fn unclear(&mut self, now: Instant) {
         self.everything = true;
-        self.doubtful = true;
         self.touch(now);
     }
 
@@ -82,7 +83,7 @@ impl Pending {
         let settled = self.settled().is_some_and(|due| now >= due);
         let mut taken = if settled {
             self.span = None;
-            self.doubtful = false;
+            self.doubtful.clear();
             (std::mem::take(&mut self.files), std::mem::take(&mut self.everything))
         } else {
             Default::default()
@@ -98,7 +99,7 @@ impl Pending {
     }
 
     fn settled(&self) -> Option<Instant> {
-        let quiet = if self.doubtful { QUIET } else { PROMPT };
+        let quiet = if self.everything || !self.doubtful.is_empty() { QUIET } else { PROMPT };
         self.span.map(|(first, last)| (last + quiet).min(first + HOLD))
     }
 }
@@ -147,6 +148,9 @@ mod tests {
         pending.ended("half".into(), start + 300 * MS);
         assert_eq!(pending.due(), Some(start + 300 * MS + PROMPT));
         assert_eq!(names(&pending.take(start + 310 * MS).0), ["half"]);
+        pending.changed("new".into(), start);
+        pending.ended("new".into(), start);
+        assert_eq!(pending.due(), Some(start + PROMPT), "it came and was closed");
     }
 
     #[test]

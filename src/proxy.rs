@@ -86,7 +86,7 @@ impl From<StatusCode> for Reply {
 }
 
 async fn answer(facts: &mut Facts, tunnel: &Wanted, body: Incoming) -> Result<Outcome, Reply> {
-    let Facts { client, view, parts, trace, .. } = facts;
+    let Facts { client, view, parts, request_id, trace, .. } = facts;
     let (view, parts) = (&**view, &*parts);
     if parts.method == Method::CONNECT {
         return Err(StatusCode::METHOD_NOT_ALLOWED.into());
@@ -98,13 +98,12 @@ async fn answer(facts: &mut Facts, tunnel: &Wanted, body: Incoming) -> Result<Ou
             return Err(status.into());
         }
     };
-    trace.note(&asked, client, parts, view.log.is_some());
+    trace.note(&asked, client, view.log.is_some());
     let host = view.tables.routes.host(&asked.host);
     let route = host.route(&asked.path);
     trace.route = Some(worker::with(|worker| worker.counted(route)));
     let (backend, fallback) = decide(view, host, route, &asked, &body)?;
     let rewritten = route.rewrite.as_ref().and_then(|rewrite| rewrite.apply(&asked.head()));
-    let request_id = trace.request_id.clone();
     let upgrade = tunnel.protocol(parts);
     let job = Job {
         parts,
@@ -115,7 +114,7 @@ async fn answer(facts: &mut Facts, tunnel: &Wanted, body: Incoming) -> Result<Ou
         backend,
         rewritten,
         fallback,
-        request_id: &request_id,
+        request_id,
         upgrade,
         websocket_key: tunnel.key(),
     };

@@ -90,7 +90,7 @@ def arguments():
 
 def prepare(options, work):
     """Finds the programs and makes the certificate that all use."""
-    tools = [REPOSITORY / "target/tools/bin", "/usr/sbin", "/opt/tools/bin"]
+    tools = [REPOSITORY / "target/tools/bin", "/usr/sbin"]
     programs = {name: find_program(name, tools) for name in ("nginx", "haproxy", "oha", "wrk", "openssl", "taskset")}
     programs["slipway"] = options.slipway if Path(options.slipway).exists() else None
     needed = {"nginx", "oha", "openssl", "taskset", *options.names} - {"raw"} | ({"haproxy"} if "raw" in options.names else set())

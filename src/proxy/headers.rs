@@ -54,7 +54,7 @@ pub(super) struct Forwarded<'a> {
 
 macro_rules! names {
     ($($constant:ident = $name:literal;)*) => {
-        $(static $constant: HeaderName = HeaderName::from_static($name);)*
+        $(pub(super) static $constant: HeaderName = HeaderName::from_static($name);)*
     };
 }
 
@@ -78,11 +78,18 @@ names! {
 pub(super) fn to_backend(received: &HeaderMap, told: &Forwarded<'_>, sink: &mut impl Sink) {
     let connection = connection_options(received);
     let mut cookies_sent = false;
+    let (mut original_for, mut original_host) = (None, None);
     for (name, value) in received {
-        if is_own(name)
-            || told.replaced.contains(&name.as_str())
-            || connection.iter().any(|option| option.eq_ignore_ascii_case(name.as_str()))
-        {
+        if is_own(name) {
+            if *name == X_FORWARDED_FOR {
+                original_for = original_for.or(Some(value));
+            } else if *name == X_FORWARDED_HOST {
+                original_host = original_host.or(Some(value));
+            }
+            continue;
+        }
+        let named = |option: &&str| option.eq_ignore_ascii_case(name.as_str());
+        if told.replaced.contains(&name.as_str()) || connection.iter().any(named) {
             continue;
         }
         if *name != header::COOKIE {
@@ -99,10 +106,10 @@ pub(super) fn to_backend(received: &HeaderMap, told: &Forwarded<'_>, sink: &mut 
     sink.put(&X_FORWARDED_PROTO, told.scheme.as_bytes());
     sink.put(&X_FORWARDED_SCHEME, told.scheme.as_bytes());
     sink.put(&X_SCHEME, told.scheme.as_bytes());
-    if let Some(original) = received.get(&X_FORWARDED_FOR) {
+    if let Some(original) = original_for {
         sink.put(&X_ORIGINAL_FORWARDED_FOR, original.as_bytes());
     }
-    if let Some(original) = received.get(&X_FORWARDED_HOST) {
+    if let Some(original) = original_host {
         sink.put(&X_ORIGINAL_FORWARDED_HOST, original.as_bytes());
     }
     if let Some(uri) = told.original_uri {

@@ -100,7 +100,7 @@ fn value(out: &mut Vec<u8>, variable: &V, facts: &Facts, elapsed: Duration, json
         | V::UpstreamResponseLength
         | V::UpstreamResponseTime
         | V::UpstreamStatus => text(""),
-        V::RequestId => text(&trace.request_id),
+        V::RequestId => text(&facts.request_id),
         V::Namespace => text(ingress.map_or("", |key| &key.namespace)),
         V::IngressName => text(ingress.map_or("", |key| &key.name)),
         V::ServiceName => text(origin.map_or("", |origin| &origin.service)),

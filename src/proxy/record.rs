@@ -10,8 +10,8 @@ use http::request::Parts;
 use super::asked::Asked;
 use super::connection::Client;
 use super::error::{Error, Fault};
-use super::log;
 use super::worker::{self, Counted, View, Worker};
+use super::{headers, log};
 use crate::metrics::{self, Batch, DURATION_BOUNDS, Labels, RequestSample};
 use crate::routing::endpoints::Target;
 
@@ -28,6 +28,8 @@ pub(super) struct Facts {
     pub(super) view: Arc<View>,
     /// Its head.
     pub(super) parts: Parts,
+    /// Its X-Request-ID.
+    pub(super) request_id: String,
     /// What became of it.
     pub(super) trace: Trace,
 }
@@ -45,8 +47,6 @@ pub(super) struct Trace {
     pub(super) host: String,
     /// The client's address, when it is not the peer's.
     pub(super) remote: Option<String>,
-    /// Its X-Request-ID.
-    pub(super) request_id: String,
     /// The status of the answer.
     pub(super) status: u16,
     /// Bytes of the answer's body.
@@ -69,7 +69,7 @@ pub(super) struct Upstream {
 
 impl Trace {
     /// Notes what a head said. The host is only kept where the log needs it.
-    pub(super) fn note(&mut self, asked: &Asked<'_>, client: &Client, parts: &Parts, logged: bool) {
+    pub(super) fn note(&mut self, asked: &Asked<'_>, client: &Client, logged: bool) {
         self.scheme = asked.scheme;
         if logged {
             self.host = asked.host.to_string();
@@ -77,11 +77,6 @@ impl Trace {
         if *asked.address != *client.address {
             self.remote = Some(asked.address.to_string());
         }
-        let given = parts.headers.get("x-request-id").and_then(|value| value.to_str().ok());
-        self.request_id = match given.filter(|id| !id.is_empty()) {
-            Some(given) => given.to_owned(),
-            None => worker::with(Worker::request_id),
-        };
     }
 }
 
@@ -89,7 +84,12 @@ impl Record {
     /// Begins with the head of a request.
     pub(super) fn new(client: Arc<Client>, view: Arc<View>, parts: Parts) -> Self {
         let trace = Trace { request_length: head_length(&parts), ..Trace::default() };
-        Self(Box::new(Facts { started: Instant::now(), client, view, parts, trace }))
+        let given = parts.headers.get(&headers::X_REQUEST_ID).and_then(|value| value.to_str().ok());
+        let request_id = match given.filter(|id| !id.is_empty()) {
+            Some(given) => given.to_owned(),
+            None => worker::with(Worker::request_id),
+        };
+        Self(Box::new(Facts { started: Instant::now(), client, view, parts, request_id, trace }))
     }
 
     /// What is known, to be completed.
@@ -119,9 +119,10 @@ impl Drop for Record {
         if facts.trace.status == 0 {
             facts.trace.status = 499;
         }
-        let elapsed = facts.started.elapsed();
+        let now = Instant::now();
+        let elapsed = now - facts.started;
         if let Some(upstream) = &mut facts.trace.upstream {
-            upstream.time = upstream.began.elapsed();
+            upstream.time = now - upstream.began;
         }
         worker::try_with(|worker| {
             let method = metrics::method(facts.parts.method.as_str());

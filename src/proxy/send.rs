@@ -1,5 +1,6 @@
 //! Sends a request to an endpoint of its backend, and to another one when that is safe.
 
+mod job;
 mod payload;
 
 use std::pin::pin;
@@ -7,63 +8,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{self, HeaderName, HeaderValue};
-use http::request::Parts;
+use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 
-use super::asked::{self, Asked};
 use super::body::{Content, Http2};
-use super::connection::Client;
 use super::error::{Error, Fault, Retry};
-use super::headers::{self, Forwarded, Sink};
+use super::headers::{self, Sink};
 use super::record::{Trace, Upstream};
 use super::timer::{Elapsed, Timer};
 use super::upstream::http1::{self, Sending, Waits};
 use super::upstream::http2::Outgoing;
 use super::upstream::{self, Connection, Mode, Stream, http2};
-use super::worker::{self, Pick, View};
+use super::worker::{self, Pick};
 use crate::model::policy::HttpVersion;
-use crate::routing::endpoints::BackendId;
-use crate::routing::{Route, Traffic};
+use crate::routing::Traffic;
 use payload::Payload;
 
-/// What a default backend is told in place of what the client may say.
-const FALLBACK_FIELDS: &[&str] = &[
-    "x-code",
-    "x-format",
-    "x-original-uri",
-    "x-namespace",
-    "x-ingress-name",
-    "x-service-name",
-    "x-service-port",
-];
-
-/// A request that is to go to a backend.
-pub(super) struct Job<'a> {
-    /// Its head.
-    pub(super) parts: &'a Parts,
-    /// The same, understood.
-    pub(super) asked: &'a Asked<'a>,
-    /// Who asks.
-    pub(super) client: &'a Client,
-    /// Its route.
-    pub(super) route: &'a Route,
-    /// The tables.
-    pub(super) view: &'a View,
-    /// Where to.
-    pub(super) backend: BackendId,
-    /// The target for the backend, where the route rewrites it.
-    pub(super) rewritten: Option<String>,
-    /// It goes to the default backend, because the route's own has no endpoints.
-    pub(super) fallback: bool,
-    /// X-Request-ID.
-    pub(super) request_id: &'a str,
-    /// The protocol the client wants to upgrade to.
-    pub(super) upgrade: Option<&'a [u8]>,
-    /// `Sec-WebSocket-Key` for a tunnel that was asked for over HTTP/2.
-    pub(super) websocket_key: Option<&'a str>,
-}
+pub(super) use job::Job;
 
 /// What came back.
 pub(super) enum Outcome {
@@ -104,18 +66,19 @@ pub(super) async fn send(
     let traffic = &*job.route.traffic;
     let mode = Mode::of(traffic.protocol, secure);
     let mut payload = Payload::new(body, mode, traffic.body_limit);
-    let (began, mut tried, mut fresh) = (Instant::now(), Vec::new(), false);
+    let (mut began, mut tried, mut fresh) = (None, Vec::new(), false);
     let mut last = Error::NoEndpoints;
     while let Some(pick) = worker::with(|worker| worker.pick(job.view, job.backend, mode, &tried)) {
         let target = pick.target.clone();
-        trace.upstream = Some(Upstream::new(target.clone()));
+        let upstream = trace.upstream.insert(Upstream::new(target.clone()));
+        let began = *began.get_or_insert(upstream.began);
         let result = Attempt { job, pick, mode, fresh }.run(&mut payload, trace).await;
         let repeatable = payload.is_whole() && is_repeatable(job);
-        let elsewhere = tries_left(traffic, tried.len() + 1, began) && others(job, tried.len() + 1);
+        let elsewhere = || tries_left(traffic, tried.len() + 1, began) && others(job, tried.len() + 1);
         match result {
             Ok(outcome) => {
                 let again = traffic.retry.when.status(outcome.status().as_u16());
-                if !(again && repeatable && elsewhere) {
+                if !(again && repeatable && elsewhere()) {
                     return Ok(outcome);
                 }
             }
@@ -126,7 +89,7 @@ pub(super) async fn send(
                     fresh = true; // not a try of its own
                     continue;
                 }
-                if !(safe && elsewhere && covers(traffic, &error)) {
+                if !(safe && covers(traffic, &error) && elsewhere()) {
                     return Err(error);
                 }
                 last = error;
@@ -353,56 +316,5 @@ async fn while_it_moves<T>(
             Err(Elapsed) if progress.load(Ordering::Relaxed) != before => {}
             Err(Elapsed) => return None,
         }
-    }
-}
-
-impl Job<'_> {
-    /// The target for the backend: as received, unless a rewrite says otherwise.
-    fn uri(&self) -> &str {
-        self.rewritten.as_deref().unwrap_or(self.asked.uri)
-    }
-
-    /// The Host for the backend.
-    fn host(&self) -> &str {
-        self.route.traffic.upstream_vhost.as_deref().unwrap_or(self.asked.authority)
-    }
-
-    /// The header fields for the backend, but for host and framing.
-    fn forward(&self, sink: &mut impl Sink) {
-        let settings = self.view.settings();
-        let told = Forwarded {
-            remote: &self.asked.address,
-            chain: &asked::forwarded_for(self.asked, self.client, self.parts, settings),
-            host: self.asked.authority,
-            port: self.asked.port,
-            scheme: self.asked.scheme,
-            request_id: self.request_id,
-            original_uri: settings.proxy_add_original_uri_header.then_some(self.asked.uri),
-            replaced: if self.fallback { FALLBACK_FIELDS } else { &[] },
-            prefix: self.route.traffic.forwarded_prefix.as_deref().filter(|_| self.rewritten.is_some()),
-        };
-        headers::to_backend(&self.parts.headers, &told, sink);
-        if self.fallback {
-            self.explain_fallback(sink);
-        }
-    }
-
-    /// What a default backend is told, by the names ingress-nginx uses.
-    fn explain_fallback(&self, sink: &mut impl Sink) {
-        let origin = &self.route.origin;
-        let mut put =
-            |name: &'static str, value: &str| sink.put(&HeaderName::from_static(name), value.as_bytes());
-        put("x-code", "503");
-        put(
-            "x-format",
-            self.parts.headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default(),
-        );
-        put("x-original-uri", self.asked.uri);
-        if let Some(ingress) = &origin.ingress {
-            put("x-namespace", &ingress.namespace);
-            put("x-ingress-name", &ingress.name);
-        }
-        put("x-service-name", &origin.service);
-        put("x-service-port", &origin.port);
     }
 }

@@ -234,13 +234,13 @@ impl Worker {
 
     /// A fresh X-Request-ID: 32 hexadecimal digits.
     pub(super) fn request_id(&self) -> String {
-        let mut bits = self.random();
-        let digits = std::iter::repeat_with(|| {
-            let digit = b"0123456789abcdef"[(bits & 15) as usize];
-            bits >>= 4;
-            char::from(digit)
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let bytes = self.random().to_ne_bytes();
+        let digits: [u8; 32] = std::array::from_fn(|at| {
+            let byte = bytes[at / 2];
+            DIGITS[usize::from(if at % 2 == 0 { byte >> 4 } else { byte & 15 })]
         });
-        digits.take(32).collect()
+        std::str::from_utf8(&digits).unwrap_or_default().to_owned()
     }
 
     /// Random bytes, for a WebSocket key.

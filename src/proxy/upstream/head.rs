@@ -1,5 +1,6 @@
 //! The head of a backend's HTTP/1 answer: bytes -> status, header fields, framing of the body (RFC 9112 6.3).
 
+use std::cell::RefCell;
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
@@ -61,21 +62,27 @@ pub(super) fn take(buffer: &mut BytesMut, bodiless: bool) -> Result<Option<Head>
     // Values are kept as slices of the head's bytes: remember where they are before taking these.
     let start = buffer.as_ptr() as usize;
     let offset = |bytes: &[u8]| if bytes.is_empty() { 0 } else { bytes.as_ptr() as usize - start };
-    let mut spans = [Span::default(); FIELDS];
-    let count = response.headers.len();
-    for (span, field) in spans.iter_mut().zip(response.headers.iter()) {
+    // The list is taken from this worker and given back, so that it is neither allocated nor cleared for each answer.
+    let mut spans = SPANS.take();
+    spans.clear();
+    spans.extend(response.headers.iter().map(|field| {
         let (name, value) = (field.name.as_bytes(), field.value);
-        *span = Span { name: (offset(name), name.len()), value: (offset(value), value.len()) };
-    }
+        Span { name: (offset(name), name.len()), value: (offset(value), value.len()) }
+    }));
     let bytes = buffer.split_to(length).freeze();
-    let fields = spans[..count].iter().map(|Span { name, value }| {
+    let fields = spans.iter().map(|Span { name, value }| {
         (&bytes[name.0..name.0 + name.1], bytes.slice(value.0..value.0 + value.1))
     });
-    head(status, old, bodiless, fields).map(Some)
+    let head = head(status, old, bodiless, fields);
+    SPANS.set(spans);
+    head.map(Some)
+}
+
+thread_local! {
+    static SPANS: RefCell<Vec<Span>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Where a field is in the head: offset and length of its name and of its value.
-#[derive(Clone, Copy, Default)]
 struct Span {
     name: (usize, usize),
     value: (usize, usize),

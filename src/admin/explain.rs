@@ -305,9 +305,8 @@ impl Way<'_> {
             self.step("backend-protocol", protocol);
         }
         let settings = &self.tables.routes.settings;
-        if self.head.scheme == "https" && settings.hsts {
-            let age = settings.hsts_max_age;
-            self.step("hsts", &format!("the answer carries Strict-Transport-Security: max-age={age}"));
+        if let Some(value) = settings.hsts_header().filter(|_| self.head.scheme == "https") {
+            self.step("hsts", &format!("the answer carries Strict-Transport-Security: {value}"));
         }
     }
 

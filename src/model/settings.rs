@@ -102,6 +102,15 @@ pub const DEFAULT_LOG_FORMAT: &str = "$remote_addr - $remote_user [$time_local] 
     [$proxy_upstream_name] [$proxy_alternative_upstream_name] $upstream_addr $upstream_response_length \
     $upstream_response_time $upstream_status $req_id";
 
+impl Settings {
+    /// `Strict-Transport-Security` of every answer over TLS; `None` when `hsts` is off (RFC 6797 6.1).
+    pub fn hsts_header(&self) -> Option<String> {
+        let domains = if self.hsts_include_subdomains { "; includeSubDomains" } else { "" };
+        let preload = if self.hsts_preload { "; preload" } else { "" };
+        self.hsts.then(|| format!("max-age={}{domains}{preload}", self.hsts_max_age))
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         let everyone = ["0.0.0.0/0", "::/0"].map(|net| net.parse().expect("a constant network"));

@@ -144,23 +144,12 @@ impl View {
         }
         Self {
             tables: tables.clone(),
-            hsts: hsts(settings),
+            hsts: settings.hsts_header().and_then(|value| HeaderValue::try_from(value).ok()),
             limits: Limits::from(settings.as_ref()),
             log: log::format(settings).filter(|_| shared.log.is_some()),
             tls: shared.acceptors.acceptor(settings),
         }
     }
-}
-
-fn hsts(settings: &Settings) -> Option<HeaderValue> {
-    let mut value = format!("max-age={}", settings.hsts_max_age);
-    if settings.hsts_include_subdomains {
-        value.push_str("; includeSubDomains");
-    }
-    if settings.hsts_preload {
-        value.push_str("; preload");
-    }
-    HeaderValue::try_from(value).ok().filter(|_| settings.hsts)
 }
 
 impl Worker {

@@ -126,12 +126,14 @@ fn only_websockets_are_tunnelled_over_http_2() {
         let stage = Site::of(&[backend.address]).start();
         let mut client = stage.http2().await;
         for protocol in ["h2c", "websocket\r\nX-Real-IP: 10.0.0.1\r\n\r\nGET /admin HTTP/1.1\r\nHost: x"] {
-            let request = client.request("CONNECT", "web.test", "/").extension(Protocol::from_static(protocol));
+            let request =
+                client.request("CONNECT", "web.test", "/").extension(Protocol::from_static(protocol));
             let answer = client.send(request.body(whole("")).unwrap()).await;
             assert_eq!(answer.status, 405, "{protocol:?}");
         }
         // A backend that does not switch: a 200 would say that the tunnel is open.
-        let request = client.request("CONNECT", "web.test", "/").extension(Protocol::from_static("websocket"));
+        let request =
+            client.request("CONNECT", "web.test", "/").extension(Protocol::from_static("websocket"));
         assert_eq!(client.send(request.body(whole("")).unwrap()).await.status, 502);
     });
 }

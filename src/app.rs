@@ -5,6 +5,7 @@
 //! connections, what is in flight is finished or the deadline passes. A second signal ends at once.
 
 pub mod certificate;
+pub mod client;
 mod error;
 pub mod log;
 pub mod options;

@@ -24,8 +24,8 @@ const IMPURE: &[&str] = &[
 const ONLY: &[(&str, &[&str])] = &[
     ("kube::", &["source", "status", "app"]),
     ("k8s_openapi", &["translate", "source", "status"]),
-    ("hyper", &["proxy", "admin", "cli::demo"]),
-    ("rustls", &["model::certificate", "proxy::tls", "proxy::upstream", "app"]),
+    ("hyper", &["proxy", "admin", "admission", "app::client", "cli::demo"]),
+    ("rustls", &["model::certificate", "proxy::tls", "proxy::upstream", "admission", "app"]),
     ("matchit", &["routing::path"]),
     ("std::process", &["l4::nft", "main"]),
     ("std::env", &["config"]),
@@ -54,7 +54,7 @@ const RULES: &[(&str, Kind, &[&str])] = &[
     ("routing", Pure, &["model", "routing"]),
     ("compile", Pure, &["model", "routing", "compile"]),
     ("source", Shell, &["model", "translate", "store", "metrics", "source"]),
-    ("status", Shell, &["model", "metrics"]),
+    ("status", Shell, &["model", "metrics", "status"]),
     ("controller", Shell, &["model", "store", "compile", "routing", "publish", "metrics", "controller"]),
     ("proxy", Shell, &["model", "routing", "publish", "metrics", "proxy"]),
     ("proxy::balance", Pure, &["model", "routing"]),
@@ -70,6 +70,7 @@ const RULES: &[(&str, Kind, &[&str])] = &[
     ("dns::query", Pure, &["model", "dns::zone"]),
     ("dns::forward", Shell, &["metrics"]),
     ("admin", Shell, &["model", "routing", "publish", "metrics", "admin"]),
+    ("admission", Shell, &["model", "translate", "compile", "metrics", "admission"]),
 ];
 
 #[test]

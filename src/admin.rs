@@ -27,11 +27,12 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::metrics::Metrics;
 use crate::model::Report;
+use crate::model::freshness::Freshness;
 use crate::publish::Published;
 use crate::routing::Tables;
 
@@ -55,6 +56,8 @@ pub struct State {
     pub metrics: Metrics,
     /// Whether requests are served.
     pub health: Health,
+    /// How fresh what the source knows is.
+    pub freshness: watch::Receiver<Freshness>,
 }
 
 /// Whether requests are served. Clones tell the same.
@@ -211,6 +214,7 @@ mod tests {
             reports: Published::new(Vec::new()),
             metrics: Metrics::new(),
             health: Health::default(),
+            freshness: watch::channel(Freshness::default()).1,
         }
     }
 

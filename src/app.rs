@@ -6,6 +6,7 @@
 
 pub mod certificate;
 pub mod client;
+mod cluster;
 mod error;
 pub mod log;
 pub mod options;
@@ -13,11 +14,10 @@ pub mod probe;
 mod signals;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
@@ -27,22 +27,25 @@ use crate::compile;
 use crate::config;
 use crate::controller::{Controller, Status};
 use crate::metrics::{Identity, Metrics};
+use crate::model::freshness::Freshness;
 use crate::proxy::{self, Proxy};
 use crate::publish::Published;
 use crate::routing::Tables;
 use crate::source::files::{self, Files};
+use crate::source::kubernetes;
 use crate::store::{Store, Update};
 
+pub use cluster::Cluster;
 pub use error::Error;
 pub use signals::Signals;
 
 /// Updates that may wait for the controller before the source waits.
 const UPDATES: usize = 1024;
 
-/// Everything that is needed to serve a directory.
+/// Everything that is needed to serve.
 pub struct Plan {
     /// Where objects come from.
-    pub files: files::Options,
+    pub source: Source,
     /// How they are compiled.
     pub compile: compile::Options,
     /// What is listened on.
@@ -53,6 +56,24 @@ pub struct Plan {
     pub identity: Identity,
     /// How long to serve on, not ready, before the drain.
     pub grace: Duration,
+}
+
+/// Where objects come from.
+pub enum Source {
+    /// A directory of YAML.
+    Directory(files::Options),
+    /// A cluster, and what is told back to it.
+    Cluster(Box<Cluster>),
+}
+
+impl Source {
+    /// How people call it.
+    fn name(&self) -> String {
+        match self {
+            Self::Directory(files) => files.directory.display().to_string(),
+            Self::Cluster(_) => "the cluster's Ingresses".into(),
+        }
+    }
 }
 
 /// Where a running ingress listens.
@@ -78,15 +99,14 @@ pub struct Ended<T> {
 /// `slipway ingress`: serves until a signal. Answers the exit code.
 pub fn run(config: &config::Ingress) -> Result<u8, Error> {
     let plan = plan(config)?;
-    let directory: PathBuf = plan.files.directory.clone();
+    let source = plan.source.name();
     let ended =
         control_runtime()?.block_on(serve(plan, async |started: &Started, signals: &mut Signals| {
             let list = |addresses: &[SocketAddr]| {
                 addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
             };
             info!(
-                "ready: {} on http {}, https {}; health and metrics on {}",
-                directory.display(),
+                "ready: {source} on http {}, https {}; health and metrics on {}",
                 list(&started.http),
                 list(&started.https),
                 started.admin
@@ -102,13 +122,22 @@ pub fn run(config: &config::Ingress) -> Result<u8, Error> {
 
 fn plan(config: &config::Ingress) -> Result<Plan, Error> {
     let fallback = certificate::fallback().map_err(Error::Certificate)?;
+    let directory = matches!(config.source, config::Source::Directory(_));
+    let compile = options::compile(&config.rules, Some(fallback), directory);
     let listen = |port: u16| match config.bind.as_slice() {
         [] => vec![SocketAddr::new(options::any_address(), port)],
         addresses => addresses.iter().map(|address| SocketAddr::new(*address, port)).collect(),
     };
     Ok(Plan {
-        files: options::files(&config.rules, &config.manifests),
-        compile: options::compile(&config.rules, Some(fallback)),
+        source: match &config.source {
+            config::Source::Directory(directory) => {
+                Source::Directory(options::files(&config.rules, directory))
+            }
+            config::Source::Kubernetes { kubeconfig } => {
+                Source::Cluster(Box::new(cluster::plan(config, kubeconfig.as_deref(), compile.clone())))
+            }
+        },
+        compile,
         proxy: proxy::Options {
             http: listen(config.http_port),
             https: listen(config.https_port),
@@ -141,50 +170,64 @@ pub async fn serve<T>(
     let proxy = proxy::start(&plan.proxy, &tables, &metrics).map_err(|e| Error::proxy(e, &plan.proxy))?;
     let status = Arc::new(Status::default());
     let health = Health::default();
+    let freshness = watch::Sender::new(Freshness::default());
     let state = admin::State {
         tables: tables.clone(),
         reports: status.reports.clone(),
         metrics: metrics.clone(),
         health: health.clone(),
+        freshness: freshness.subscribe(),
     };
     let admin = Admin::bind(plan.admin, state).await.map_err(|e| Error::Admin(plan.admin, e))?;
     let address = admin.address().map_err(|e| Error::Admin(plan.admin, e))?;
-    let admin = tokio::spawn(admin.run());
+    let mut tasks = vec![tokio::spawn(admin.run())];
     let (sender, updates) = mpsc::channel::<Update>(UPDATES);
-    let source = tokio::spawn(Files::run(plan.files, sender));
-    let store = Store::new(files::KINDS);
+    let (source, kinds, companions) = match plan.source {
+        Source::Directory(options) => {
+            let run = async { Files::run(options, sender).await.map_err(|error| error.to_string()) };
+            (tokio::spawn(run), files::KINDS.to_vec(), None)
+        }
+        Source::Cluster(cluster) => {
+            let kinds = kubernetes::kinds(&cluster.source);
+            let (source, companions) = cluster.start(sender, freshness, &status, &metrics).await?;
+            (source, kinds, Some(companions))
+        }
+    };
+    let store = Store::new(&kinds);
     let control = Controller::new(store, plan.compile, tables.clone(), status.clone(), metrics);
-    let control = tokio::spawn(control.run(updates));
+    tasks.push(tokio::spawn(control.run(updates)));
 
     let mut ended = Ended { result: None, code: 0 };
     if let Some(source) = first_publication(&status, source, &mut signals).await? {
         proxy.open();
         health.set(Phase::Ready);
+        let publishing = companions.as_ref().map(cluster::Companions::publish);
         let bound = proxy.bound();
         let started = Started { http: bound.http.clone(), https: bound.https.clone(), admin: address };
-        let watch = tokio::spawn(watch_source(source));
+        tasks.push(tokio::spawn(watch_source(source)));
         ended.result = Some(body(&started, &mut signals).await);
         health.set(Phase::Stopping);
+        let handed_over = publishing.map(cluster::Publishing::stop);
         let deadline = tables.load().routes.settings.shutdown_timeout;
         ended.code = drain(&proxy, plan.grace, deadline, &mut signals).await;
-        watch.abort();
+        if let Some(handed_over) = handed_over.filter(|_| ended.code == 0) {
+            handed_over.await;
+        }
     }
-    for task in [control, admin] {
-        task.abort();
-    }
+    tasks.iter().for_each(JoinHandle::abort);
     proxy.stop();
     Ok(ended)
 }
 
-type Source = JoinHandle<Result<(), files::Error>>;
+type SourceTask = JoinHandle<Result<(), String>>;
 
 /// Waits until the first complete compile is published. `None` when a signal came first; an error when the source
 /// cannot be used.
 async fn first_publication(
     status: &Status,
-    mut source: Source,
+    mut source: SourceTask,
     signals: &mut Signals,
-) -> Result<Option<Source>, Error> {
+) -> Result<Option<SourceTask>, Error> {
     let mut ready = status.ready.subscribe();
     tokio::select! {
         _ = ready.wait_for(|ready| *ready) => Ok(Some(source)),
@@ -193,16 +236,16 @@ async fn first_publication(
             Ok(None)
         }
         ended = &mut source => Err(match ended {
-            Ok(Err(error)) => Error::Source(error.to_string()),
-            Ok(Ok(())) | Err(_) => Error::Source("reading the directory ended too early".into()),
+            Ok(Err(error)) => Error::Source(error),
+            Ok(Ok(())) | Err(_) => Error::Source("reading the source ended too early".into()),
         }),
     }
 }
 
-/// Says so when the directory is not followed any more. What is in force stays in force.
-async fn watch_source(source: Source) {
+/// Says so when the source is not followed any more. What is in force stays in force.
+async fn watch_source(source: SourceTask) {
     if let Ok(Err(error)) = source.await {
-        error!("the directory is not followed any more: {error}; what is in force stays so until a restart");
+        error!("the source is not followed any more: {error}; what is in force stays so until a restart");
     }
 }
 

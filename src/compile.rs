@@ -101,6 +101,18 @@ pub struct Size {
 }
 
 impl Compiled {
+    /// What was compiled.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.state.snapshot
+    }
+
+    /// Whether an Ingress is of a class that is ours, served or not.
+    pub fn is_ours(&self, ingress: &Key) -> bool {
+        let other = self.state.attached.others.get(ingress);
+        self.state.snapshot.ingresses.get(ingress).is_some()
+            && other.is_none_or(|other| other.verdict != Verdict::NotOurs)
+    }
+
     /// What became of each Ingress and each certificate, sorted. Looks at every one of them.
     pub fn outcomes(&self) -> Vec<Outcome> {
         let State { snapshot, attached, chosen, .. } = &*self.state;

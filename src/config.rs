@@ -4,6 +4,7 @@
 
 pub mod flags;
 pub mod foreign;
+mod value;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use flags::{IngressFlags, RuleFlags};
+use flags::{AdmissionFlags, IngressFlags, PublishFlags, RuleFlags};
 
 /// A namespaced name, as flags write it: `NAMESPACE/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,17 +52,72 @@ pub struct Rules {
     pub default_backend: Option<Named>,
     /// Only objects of this namespace.
     pub namespace: Option<String>,
+    /// Only objects of namespaces with these labels.
+    pub namespace_selector: Option<String>,
     /// Refuse Ingresses that take every host.
     pub no_catch_all: bool,
     /// Refuse Services of type ExternalName.
     pub no_external_name: bool,
 }
 
+/// Where objects come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A directory that is read and followed.
+    Directory(PathBuf),
+    /// A cluster's API server.
+    Kubernetes {
+        /// How to reach it; `None`: as the pod this runs in, else as kubectl does.
+        kubeconfig: Option<PathBuf>,
+    },
+}
+
+/// What is written back to the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publish {
+    /// Write addresses into the status of Ingresses.
+    pub status: bool,
+    /// Remove them when the last replica ends.
+    pub remove_at_end: bool,
+    /// The Service whose addresses are written.
+    pub service: Option<Named>,
+    /// Addresses or host names to write before any other.
+    pub addresses: Vec<String>,
+    /// Of nodes, the internal address.
+    pub internal_address: bool,
+}
+
+/// The Lease that says which replica writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Election {
+    /// Its name.
+    pub lease: Named,
+    /// How long a leader that fell silent stays leader.
+    pub ttl: Duration,
+}
+
+/// The validating webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// Its port; 0 lets the kernel choose.
+    pub port: u16,
+    /// File with the certificate chain.
+    pub certificate: PathBuf,
+    /// File with the private key.
+    pub key: PathBuf,
+}
+
 /// `slipway ingress`, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ingress {
-    /// The directory that is read and followed.
-    pub manifests: PathBuf,
+    /// Where objects come from.
+    pub source: Source,
+    /// What is written back to the cluster.
+    pub publish: Publish,
+    /// Which replica does.
+    pub election: Election,
+    /// The validating webhook, if there is one.
+    pub admission: Option<Admission>,
     /// Addresses to listen on; empty means all.
     pub bind: Vec<IpAddr>,
     /// Port for HTTP; 0 lets the kernel choose.
@@ -124,6 +180,7 @@ impl Ingress {
             ("--http-port", flags.http_port),
             ("--https-port", flags.https_port),
             ("--healthz-port", flags.healthz_port),
+            ("--admission-port", flags.admission.admission_port.unwrap_or(0)),
         ];
         for (at, (second, port)) in ports.iter().enumerate() {
             if let Some((first, _)) = ports[..at].iter().find(|(_, other)| *port != 0 && other == port) {
@@ -131,8 +188,21 @@ impl Ingress {
             }
         }
         let cores = available_parallelism().map_or(1, usize::from);
+        let namespace = flags.election.election_namespace.or_else(|| flags.pod_namespace.clone());
         Ok(Self {
-            manifests: flags.manifests,
+            source: match flags.manifests {
+                Some(directory) => Source::Directory(directory),
+                None => Source::Kubernetes { kubeconfig: flags.kubeconfig },
+            },
+            publish: flags.publish.into(),
+            election: Election {
+                lease: Named {
+                    namespace: namespace.filter(|n| !n.is_empty()).unwrap_or_else(|| "default".into()),
+                    name: flags.election.election_id,
+                },
+                ttl: flags.election.election_ttl,
+            },
+            admission: Admission::new(flags.admission),
             bind: flags.bind_address,
             http_port: flags.http_port,
             https_port: flags.https_port,
@@ -143,6 +213,29 @@ impl Ingress {
             grace: Duration::from_secs(flags.shutdown_grace_period),
             pod_namespace: flags.pod_namespace.unwrap_or_default(),
             pod_name: flags.pod_name.unwrap_or_default(),
+        })
+    }
+}
+
+impl From<PublishFlags> for Publish {
+    fn from(flags: PublishFlags) -> Self {
+        Self {
+            status: flags.update_status,
+            remove_at_end: flags.update_status_on_shutdown,
+            service: flags.publish_service,
+            addresses: flags.publish_status_address.into_iter().filter(|a| !a.trim().is_empty()).collect(),
+            internal_address: flags.report_node_internal_ip_address,
+        }
+    }
+}
+
+impl Admission {
+    /// `None` without a port. clap has seen to it that the files are there with it.
+    fn new(flags: AdmissionFlags) -> Option<Self> {
+        Some(Self {
+            port: flags.admission_port?,
+            certificate: flags.admission_certificate?,
+            key: flags.admission_key?,
         })
     }
 }
@@ -160,6 +253,7 @@ impl From<RuleFlags> for Rules {
             default_certificate: flags.default_ssl_certificate,
             default_backend: flags.default_backend_service,
             namespace: flags.watch_namespace.filter(|name| !name.is_empty()),
+            namespace_selector: flags.watch_namespace_selector.filter(|selector| !selector.trim().is_empty()),
             no_catch_all: flags.disable_catch_all,
             no_external_name: flags.disable_svc_external_name,
         }
@@ -223,6 +317,9 @@ mod tests {
             (&["--http-port", "8443", "--https-port", "8443"], "give one of them another port"),
             (&["--bind-address", "localhost"], "IP address"),
             (&["--log-level", "loud"], "possible values"),
+            (&["--kubeconfig", "x"], "cannot be used with"),
+            (&["--election-ttl", "30"], "30s"),
+            (&["--watch-namespace", "a", "--watch-namespace-selector", "b=c"], "cannot be used with"),
         ];
         for (args, expected) in table {
             let error = ingress(args).unwrap_err();
@@ -236,8 +333,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_directory_the_message_names_the_flag() {
-        let error = Flags::try_parse_from(["slipway", "ingress"]).map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains("--manifests <DIR>"), "{error}");
+    fn without_a_directory_the_cluster_is_the_source() {
+        let Command::Ingress(flags) = Flags::try_parse_from(["slipway", "ingress"]).unwrap().command else {
+            unreachable!("the command is ingress")
+        };
+        let config = Ingress::new(*flags).unwrap();
+        assert_eq!(config.source, Source::Kubernetes { kubeconfig: None });
+        assert_eq!(config.election.lease.to_string(), "default/slipway-leader");
+        assert_eq!(config.election.ttl, Duration::from_secs(30));
+        assert!(config.publish.status && config.publish.remove_at_end && config.admission.is_none());
     }
 }

@@ -38,11 +38,17 @@ pub struct Status {
     pub ready: watch::Sender<bool>,
     /// Everything that is to be reported now.
     pub reports: Published<Vec<Report>>,
+    /// What is in force, for those who write back what became of it.
+    pub compiled: watch::Sender<Option<Compiled>>,
 }
 
 impl Default for Status {
     fn default() -> Self {
-        Self { ready: watch::Sender::new(false), reports: Published::new(Vec::new()) }
+        Self {
+            ready: watch::Sender::new(false),
+            reports: Published::new(Vec::new()),
+            compiled: watch::Sender::new(None),
+        }
     }
 }
 
@@ -134,6 +140,7 @@ impl Controller {
         let took = started.elapsed();
         self.tables.publish(compiled.tables.clone());
         self.status.reports.publish(compiled.reports.clone());
+        self.status.compiled.send_replace(Some(compiled.clone()));
         let first = !self.status.ready.send_replace(true);
         self.debounce.published(Instant::now(), took);
         self.announce(&snapshot, &compiled, took, first);

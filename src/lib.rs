@@ -10,10 +10,12 @@
 //! 6. [`compile`]: snapshot -> routing table, endpoint table, reports.
 //! 7. [`publish`], [`metrics`]: hand values to the data threads, count what they do.
 //! 8. [`controller`]: update, wait for quiet, compile, publish, report.
-//! 9. [`proxy`]: the life of a request. [`admin`]: health, metrics, what is in force.
+//! 9. [`proxy`]: the life of a request. [`admin`]: health, metrics, what is in force. [`status`]: what is written back to
+//!    the cluster. [`admission`]: what is checked before the cluster takes it.
 //! 10. [`config`], [`app`], [`cli`]: what the operator asked for, which tasks run, what people type.
 
 pub mod admin;
+pub mod admission;
 pub mod app;
 pub mod cli;
 pub mod compile;
@@ -25,5 +27,6 @@ pub mod proxy;
 pub mod publish;
 pub mod routing;
 pub mod source;
+pub mod status;
 pub mod store;
 pub mod translate;

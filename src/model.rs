@@ -1,6 +1,7 @@
 //! What is known of the cluster at one instant, as plain values: no I/O, no clock.
 
 pub mod certificate;
+pub mod freshness;
 pub mod list;
 pub mod log;
 pub mod map;
@@ -8,6 +9,7 @@ pub mod policy;
 pub mod route;
 pub mod service;
 pub mod settings;
+pub mod status;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use map::Map;
 use route::{Ingress, IngressClass};
 use service::{EndpointSet, Service};
 use settings::Settings;
+use status::IngressStatus;
 
 /// An interned name. Cheap to clone, compared by content.
 pub type Name = Arc<str>;
@@ -252,6 +255,8 @@ pub struct Snapshot {
     pub endpoints: Map<Key, Arc<[Arc<EndpointSet>]>>,
     /// Every Secret that may be a certificate, by key.
     pub secrets: Map<Key, Arc<Secret>>,
+    /// What the API server shows about each Ingress, by key; empty for a directory.
+    pub statuses: Map<Key, Arc<IngressStatus>>,
     /// The global settings (ConfigMap and `--set`).
     pub settings: Arc<Settings>,
     /// What the sources have to report: broken files, objects that could not be translated.

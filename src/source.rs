@@ -5,6 +5,7 @@
 //! never takes away what was good before. When a source lost sight of the truth it sends a complete list again.
 
 pub mod files;
+pub mod kubernetes;
 
 use crate::store::Update;
 

@@ -14,6 +14,7 @@ use crate::model::certificate::Secret;
 use crate::model::route::{Ingress, IngressClass};
 use crate::model::service::{EndpointSet, Service};
 use crate::model::settings::Settings;
+use crate::model::status::IngressStatus;
 use crate::model::{Key, Kind, Name, ObjectRef, Report, Snapshot};
 
 use endpoints::Endpoints;
@@ -39,6 +40,13 @@ pub enum Object {
     },
     /// A Secret that may be a certificate.
     Secret(Secret),
+    /// What the API server shows about an Ingress. Listed, and deleted, together with the Ingress.
+    IngressStatus {
+        /// The Ingress.
+        ingress: Key,
+        /// What is shown.
+        status: IngressStatus,
+    },
     /// The global settings.
     Settings(Settings),
     /// An object that is known but not used: only counted.
@@ -72,6 +80,7 @@ pub struct Store {
     classes: Table<Name, IngressClass>,
     services: Table<Key, Service>,
     secrets: Table<Key, Secret>,
+    statuses: Table<Key, IngressStatus>,
     endpoints: Endpoints,
     counted: BTreeMap<Kind, Table<Key, ()>>,
     settings: Arc<Settings>,
@@ -88,6 +97,7 @@ impl Store {
             classes: Table::new(|a, b| a == b),
             services: Table::new(|a, b| a == b),
             secrets: Table::new(same_secret),
+            statuses: Table::new(|a, b| a == b),
             endpoints: Endpoints::new(),
             counted: BTreeMap::new(),
             settings: Arc::default(),
@@ -127,6 +137,7 @@ impl Store {
             services: self.services.live(),
             endpoints: self.endpoints.live(),
             secrets: self.secrets.live(),
+            statuses: self.statuses.live(),
             settings: self.settings.clone(),
             reports: self
                 .flat_reports
@@ -161,6 +172,7 @@ impl Store {
                 self.secrets.put(secret.object.key.clone(), secret)
             }
             Object::Endpoints { service, object, sets } => self.endpoints.put(&object, &service, sets),
+            Object::IngressStatus { ingress, status } => self.statuses.put(ingress, status),
             Object::Settings(settings) => {
                 let changed = *self.settings != settings;
                 if changed {
@@ -179,7 +191,7 @@ impl Store {
 
     fn delete(&mut self, object: &ObjectRef) -> bool {
         match object.kind {
-            Kind::Ingress => self.ingresses.remove(&object.key),
+            Kind::Ingress => self.statuses.remove(&object.key) | self.ingresses.remove(&object.key),
             Kind::IngressClass => self.classes.remove(&object.key.name),
             Kind::Service => self.services.remove(&object.key),
             // A Secret that is no certificate is only counted.
@@ -197,7 +209,10 @@ impl Store {
 
     fn begin(&mut self, kind: Kind) {
         match kind {
-            Kind::Ingress => self.ingresses.begin(),
+            Kind::Ingress => {
+                self.ingresses.begin();
+                self.statuses.begin();
+            }
             Kind::IngressClass => self.classes.begin(),
             Kind::Service => self.services.begin(),
             Kind::Secret => {
@@ -211,7 +226,7 @@ impl Store {
 
     fn complete(&mut self, kind: Kind) -> bool {
         match kind {
-            Kind::Ingress => self.ingresses.complete(),
+            Kind::Ingress => self.statuses.complete() | self.ingresses.complete(),
             Kind::IngressClass => self.classes.complete(),
             Kind::Service => self.services.complete(),
             Kind::Secret => {

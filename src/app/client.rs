@@ -6,13 +6,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use hyper_rustls::HttpsConnectorBuilder;
+use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::client::{Body, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use rustls::pki_types::ServerName;
 use tower::{BoxError, ServiceBuilder};
 
 /// How long connecting may take.
@@ -39,7 +40,8 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, String> {
     if config.proxy_url.is_some() {
         return Err("the kubeconfig names a proxy-url, which is not supported: remove it".into());
     }
-    client(&config).map_err(|error| format!("the API server's address or credentials are not usable: {error}"))
+    client(&config)
+        .map_err(|error| format!("the API server's address or credentials are not usable: {error}"))
 }
 
 async fn from_file(path: &Path) -> Result<Config, String> {
@@ -56,11 +58,15 @@ fn client(config: &Config) -> kube::Result<Client> {
     tcp.set_connect_timeout(Some(CONNECT));
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(PING.0));
-    let https = HttpsConnectorBuilder::new()
-        .with_tls_config(config.rustls_client_config()?)
-        .https_or_http()
-        .enable_all_versions()
-        .wrap_connector(tcp);
+    // kube builds its TLS with the process's default; an error says that there is one already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut https =
+        HttpsConnectorBuilder::new().with_tls_config(config.rustls_client_config()?).https_or_http();
+    if let Some(name) = &config.tls_server_name {
+        let name = ServerName::try_from(name.clone()).map_err(|e| kube::Error::Service(e.into()))?;
+        https = https.with_server_name_resolver(FixedServerNameResolver::new(name));
+    }
+    let https = https.enable_all_versions().wrap_connector(tcp);
     let http = HttpClient::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .http2_keep_alive_interval(PING.0)

@@ -15,6 +15,8 @@ pub enum Error {
     Admin(SocketAddr, io::Error),
     /// A traffic address, with the flag that chooses it.
     Listen(SocketAddr, &'static str, io::Error),
+    /// The validating webhook's address or certificate.
+    Admission(SocketAddr, io::Error),
     /// Anything else of the proxy.
     Proxy(proxy::Error),
     /// The source cannot be read.
@@ -42,6 +44,7 @@ impl fmt::Display for Error {
             Self::Runtime(why) => write!(f, "cannot start: {why}"),
             Self::Admin(address, why) => listen(f, *address, "--healthz-port", why),
             Self::Listen(address, flag, why) => listen(f, *address, flag, why),
+            Self::Admission(address, why) => listen(f, *address, "--admission-port", why),
             Self::Proxy(error) => error.fmt(f),
             Self::Source(text) => f.write_str(text),
             Self::Certificate(why) => write!(f, "cannot make a self-signed certificate: {why}"),

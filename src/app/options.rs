@@ -4,11 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::{Named, Rules};
+use crate::config::{self, Named, Rules};
 use crate::model::Key;
 use crate::model::certificate::Certificate;
-use crate::source::files;
-use crate::{compile, translate};
+use crate::model::status::Address;
+use crate::source::{files, kubernetes};
+use crate::{compile, status, translate};
 
 /// How a directory is read.
 pub fn files(rules: &Rules, directory: &Path) -> files::Options {
@@ -20,15 +21,53 @@ pub fn files(rules: &Rules, directory: &Path) -> files::Options {
     }
 }
 
-/// How what was read is compiled.
-pub fn compile(rules: &Rules, fallback: Option<Arc<Certificate>>) -> compile::Options {
+/// What of a cluster is read, and how.
+pub fn kubernetes(rules: &Rules) -> kubernetes::Options {
+    kubernetes::Options {
+        translate: translate::Options { annotations_prefix: rules.annotations_prefix.clone() },
+        namespace: rules.namespace.as_deref().map(Into::into),
+        namespaces: rules.namespace_selector.is_some(),
+        configmap: rules.configmap.as_ref().map(key),
+        overrides: rules.set.clone(),
+        default_certificate: rules.default_certificate.as_ref().map(key),
+        default_backend: rules.default_backend.as_ref().map(key),
+        controller: rules.controller_class.as_str().into(),
+        ingress_class: rules.ingress_class.as_str().into(),
+        by_name: rules.class_by_name,
+        without_class: rules.without_class,
+    }
+}
+
+/// What is written back to a cluster, and by whom.
+pub fn status(config: &config::Ingress) -> status::Options {
+    let config::Ingress { publish, election, .. } = config;
+    let address = |text: &String| match text.trim().parse::<IpAddr>() {
+        Ok(ip) => Address::Ip(ip.to_string().into()),
+        Err(_) => Address::Hostname(text.trim().into()),
+    };
+    let known = !config.pod_name.is_empty() && !config.pod_namespace.is_empty();
+    status::Options {
+        lease: key(&election.lease),
+        ttl: election.ttl,
+        pod: known.then(|| Key::new(config.pod_namespace.as_str(), config.pod_name.as_str())),
+        controller: config.rules.controller_class.as_str().into(),
+        addresses: publish.status,
+        remove_at_end: publish.remove_at_end,
+        fixed: publish.addresses.iter().map(address).collect(),
+        service: publish.service.as_ref().map(key),
+        internal_address: publish.internal_address,
+    }
+}
+
+/// How what was read is compiled. In a directory without any IngressClass every Ingress is taken.
+pub fn compile(rules: &Rules, fallback: Option<Arc<Certificate>>, directory: bool) -> compile::Options {
     compile::Options {
         class: compile::ClassOptions {
             ingress_class: rules.ingress_class.as_str().into(),
             controller: rules.controller_class.as_str().into(),
             watch_without_class: rules.without_class,
             by_name: rules.class_by_name,
-            take_all_without_classes: true,
+            take_all_without_classes: directory,
         },
         default_backend: rules.default_backend.as_ref().map(key),
         default_certificate: rules.default_certificate.as_ref().map(key),

@@ -65,8 +65,8 @@ fn plan(flags: &DemoFlags, example: &Example) -> Result<Plan, String> {
     let rules = rules();
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, free_or_any(port)));
     Ok(Plan {
-        files: options::files(&rules, example.directory()),
-        compile: options::compile(&rules, Some(certificate::fallback()?)),
+        source: app::Source::Directory(options::files(&rules, example.directory())),
+        compile: options::compile(&rules, Some(certificate::fallback()?), true),
         proxy: proxy::Options {
             http: vec![local(flags.http_port)],
             https: vec![local(flags.https_port)],
@@ -92,6 +92,7 @@ fn rules() -> Rules {
         default_certificate: None,
         default_backend: None,
         namespace: None,
+        namespace_selector: None,
         no_catch_all: false,
         no_external_name: false,
     }

@@ -69,7 +69,7 @@ fn compiled(path: &Path, rules: &Rules, loaded: Loaded) -> Input {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     // As it would be served: hosts without a certificate get a self-signed one.
-    let options = options::compile(rules, certificate::fallback().ok());
+    let options = options::compile(rules, certificate::fallback().ok(), true);
     let compiled = compile(&snapshot, &options, now, None);
     let stdin = path == Path::new("-");
     Input {

@@ -6,12 +6,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::Named;
+use super::value::{address, admin_address, boolean, duration, header, named, pair};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -24,7 +26,8 @@ Examples:
   slipway demo                                  see it work: backends, rules, TLS, curl lines to try
   slipway check manifests/                      what would be served, what is ignored and why
   slipway explain https://shop.example/cart --manifests manifests/
-  slipway ingress --manifests manifests/ --http-port 8080 --https-port 8443";
+  slipway ingress --manifests manifests/ --http-port 8080 --https-port 8443
+  slipway check --cluster                       what becomes of what runs now";
 
 /// One program for a Kubernetes cluster's traffic.
 #[derive(Debug, Parser)]
@@ -39,7 +42,7 @@ pub struct Flags {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve the Ingresses of a directory of Kubernetes YAML
+    /// Serve the Ingresses of a cluster, or of a directory of Kubernetes YAML
     Ingress(Box<IngressFlags>),
     /// Say what would be served, what is ignored and why
     Check(Box<CheckFlags>),
@@ -52,10 +55,14 @@ pub enum Command {
 /// Flags of `slipway ingress`.
 #[derive(Args, Debug)]
 pub struct IngressFlags {
-    /// Directory of YAML or JSON files with Ingresses, Services, EndpointSlices, Secrets, ...; it is followed: a
-    /// change is live within 100 ms
+    /// Directory of YAML or JSON files with Ingresses, Services, EndpointSlices, Secrets, ... in the place of a cluster;
+    /// it is followed: a change is live within 100 ms
     #[arg(long, value_name = "DIR", help_heading = "Where objects come from")]
-    pub manifests: PathBuf,
+    pub manifests: Option<PathBuf>,
+
+    /// How to reach the API server [default: as the pod this runs in, else KUBECONFIG or ~/.kube/config]
+    #[arg(long, value_name = "FILE", conflicts_with = "manifests", help_heading = "Where objects come from")]
+    pub kubeconfig: Option<PathBuf>,
 
     /// What is served.
     #[command(flatten)]
@@ -93,6 +100,18 @@ pub struct IngressFlags {
     #[arg(long, value_name = "LEVEL", default_value = "info", help_heading = "Operation")]
     pub log_level: LogLevel,
 
+    /// What is written back to the cluster.
+    #[command(flatten)]
+    pub publish: PublishFlags,
+
+    /// Who is the leader.
+    #[command(flatten)]
+    pub election: ElectionFlags,
+
+    /// What is checked before the cluster takes it.
+    #[command(flatten)]
+    pub admission: AdmissionFlags,
+
     /// Namespace of this pod, a label of every metric.
     #[arg(long, env = "POD_NAMESPACE", hide = true)]
     pub pod_namespace: Option<String>,
@@ -100,6 +119,68 @@ pub struct IngressFlags {
     /// Name of this pod, a label of every metric.
     #[arg(long, env = "POD_NAME", hide = true)]
     pub pod_name: Option<String>,
+}
+
+/// Flags about what is written back to the cluster.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Writing back to the cluster")]
+pub struct PublishFlags {
+    /// Write addresses into the status of Ingresses
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(default_value = "true", hide_default_value = true, value_parser = boolean)]
+    pub update_status: bool,
+
+    /// Remove them when the last replica ends
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(default_value = "true", hide_default_value = true, value_parser = boolean)]
+    pub update_status_on_shutdown: bool,
+
+    /// Service whose balancer, external or cluster addresses are written
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = named)]
+    pub publish_service: Option<Named>,
+
+    /// Addresses or host names to write [default: those of --publish-service, else of the nodes with ready pods]
+    #[arg(long, value_name = "ADDR", value_delimiter = ',')]
+    pub publish_status_address: Vec<String>,
+
+    /// Of nodes, write the internal address and not the external one
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(default_value = "false", hide_default_value = true, value_parser = boolean)]
+    pub report_node_internal_ip_address: bool,
+}
+
+/// Flags about who of the replicas writes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Writing back to the cluster")]
+pub struct ElectionFlags {
+    /// Name of the Lease that says which replica writes
+    #[arg(long, value_name = "NAME", default_value = "slipway-leader")]
+    pub election_id: String,
+
+    /// Its namespace [default: that of this pod]
+    #[arg(long, value_name = "NAMESPACE")]
+    pub election_namespace: Option<String>,
+
+    /// How long a leader that fell silent stays leader: 30s, 1m
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub election_ttl: Duration,
+}
+
+/// Flags about the validating webhook.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Admission")]
+pub struct AdmissionFlags {
+    /// Port where Ingresses are checked before the cluster takes them (HTTPS) [default: off]
+    #[arg(long, value_name = "PORT", requires = "admission_certificate", conflicts_with = "manifests")]
+    pub admission_port: Option<u16>,
+
+    /// Certificate chain for it, PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "admission_key")]
+    pub admission_certificate: Option<PathBuf>,
+
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE", requires = "admission_certificate")]
+    pub admission_key: Option<PathBuf>,
 }
 
 /// Flags that say what is served: the same for a running ingress, a check and an explanation.
@@ -148,6 +229,10 @@ pub struct RuleFlags {
     #[arg(long, value_name = "NAMESPACE")]
     pub watch_namespace: Option<String>,
 
+    /// Only Ingresses of namespaces with these labels: team=a,stage!=test
+    #[arg(long, value_name = "SELECTOR", conflicts_with = "watch_namespace")]
+    pub watch_namespace_selector: Option<String>,
+
     /// Refuse Ingresses that take every host
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(default_value = "false", hide_default_value = true, value_parser = boolean)]
@@ -165,6 +250,14 @@ pub struct CheckFlags {
     /// Directory of YAML or JSON files, one such file, or - for standard input
     #[arg(value_name = "DIR", default_value = ".")]
     pub path: PathBuf,
+
+    /// Look at what runs in the cluster now
+    #[arg(long, conflicts_with = "path")]
+    pub cluster: bool,
+
+    /// How to reach it [default: as the pod this runs in, else KUBECONFIG or ~/.kube/config]
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    pub kubeconfig: Option<PathBuf>,
 
     /// How to print
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
@@ -251,47 +344,6 @@ pub enum LogLevel {
     Trace,
 }
 
-/// A boolean as Go's flag package reads it.
-fn boolean(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "t" | "T" | "true" | "True" | "TRUE" => Ok(true),
-        "0" | "f" | "F" | "false" | "False" | "FALSE" => Ok(false),
-        _ => Err("write true or false".into()),
-    }
-}
-
-fn named(text: &str) -> Result<Named, String> {
-    match text.split_once('/') {
-        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
-            Ok(Named { namespace: namespace.into(), name: name.into() })
-        }
-        _ => Err("write NAMESPACE/NAME, such as default/web".into()),
-    }
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, such as hsts=false")?;
-    Ok((key.trim().to_owned(), value.to_owned()))
-}
-
-fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("write 'Name: value', such as 'Host: shop.example'")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
-}
-
-fn address(text: &str) -> Result<IpAddr, String> {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    bare.parse().map_err(|_| "write an IP address, such as 127.0.0.1 or ::1".into())
-}
-
-/// `IP:PORT`, `:PORT`, `PORT` or `localhost:PORT`, with or without `http://`.
-fn admin_address(text: &str) -> Result<SocketAddr, String> {
-    let bare = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-    let local = bare.strip_prefix("localhost:").or_else(|| bare.strip_prefix(':')).unwrap_or(bare);
-    let port = local.parse::<u16>().map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-    port.or_else(|_| bare.parse()).map_err(|_| "write IP:PORT, such as 127.0.0.1:10254".into())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -309,14 +361,5 @@ mod tests {
             let bare = command.get_arguments().filter(|arg| arg.get_help().is_none()).count();
             assert_eq!(bare, 0, "{}", command.get_name());
         }
-    }
-
-    #[test]
-    fn an_admin_address_may_be_short() {
-        let local = "127.0.0.1:9000".parse().unwrap();
-        for text in ["127.0.0.1:9000", "localhost:9000", ":9000", "9000", "http://127.0.0.1:9000/"] {
-            assert_eq!(admin_address(text), Ok(local), "{text}");
-        }
-        assert!(admin_address("example.com").unwrap_err().contains("IP:PORT"));
     }
 }

@@ -2,34 +2,21 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// Flags that only make sense with an API server, which this build does not talk to.
-const CLUSTER: &[&str] = &[
-    "apiserver-host",
-    "certificate-authority",
-    "deep-inspect",
-    "disable-full-test",
-    "disable-leader-election",
-    "disable-sync-events",
-    "election-id",
-    "election-ttl",
-    "enable-topology-aware-routing",
-    "kubeconfig",
-    "publish-service",
-    "publish-status-address",
-    "report-node-internal-ip-address",
-    "sync-period",
-    "update-status",
-    "update-status-on-shutdown",
-    "validating-webhook",
-    "validating-webhook-certificate",
-    "validating-webhook-key",
-    "watch-namespace-selector",
+/// Flags that Slipway has under another name, and that name.
+const RENAMED: &[(&str, &str)] = &[
+    ("apiserver-host", "write it into a kubeconfig and give --kubeconfig FILE"),
+    ("certificate-authority", "write it into a kubeconfig and give --kubeconfig FILE"),
+    ("validating-webhook", "give --admission-port 8443"),
+    ("validating-webhook-certificate", "give --admission-certificate FILE"),
+    ("validating-webhook-key", "give --admission-key FILE"),
 ];
 
 /// Flags about what nginx does in a way of its own, or that Slipway does without being told.
 const NGINX: &[&str] = &[
     "bucket-factor",
+    "deep-inspect",
     "default-server-port",
+    "disable-full-test",
     "dynamic-configuration-retries",
     "enable-annotation-validation",
     "enable-metrics",
@@ -56,6 +43,7 @@ const NGINX: &[&str] = &[
     "size-buckets",
     "status-port",
     "stream-port",
+    "sync-period",
     "sync-rate-limit",
     "time-buckets",
     "v",
@@ -63,7 +51,10 @@ const NGINX: &[&str] = &[
 
 /// Flags for what Slipway does not do.
 const ABSENT: &[&str] = &[
+    "disable-leader-election",
+    "disable-sync-events",
     "enable-ssl-passthrough",
+    "enable-topology-aware-routing",
     "ssl-passthrough-proxy-port",
     "tcp-services-configmap",
     "udp-services-configmap",
@@ -76,9 +67,10 @@ pub fn hint(error: &clap::Error) -> Option<String> {
         return None;
     }
     let name = flag.split('=').next()?.strip_prefix("--")?;
-    let why = if CLUSTER.contains(&name) {
-        "is for an API server, and objects come from --manifests here: leave it out"
-    } else if NGINX.contains(&name) {
+    if let Some((_, instead)) = RENAMED.iter().find(|(foreign, _)| *foreign == name) {
+        return Some(format!("ingress-nginx knows --{name}; here, {instead}"));
+    }
+    let why = if NGINX.contains(&name) {
         "is for nginx's own ways, which Slipway does not need: leave it out"
     } else if ABSENT.contains(&name) {
         "asks for something that Slipway does not do yet: leave it out only if nobody relies on it"
@@ -101,7 +93,7 @@ mod tests {
 
     #[test]
     fn flags_brought_along_from_ingress_nginx_are_told_apart_from_typos() {
-        assert!(hint_for("--publish-service=a/b").unwrap().contains("API server"));
+        assert!(hint_for("--validating-webhook=:8443").unwrap().contains("--admission-port 8443"));
         assert!(hint_for("--enable-metrics").unwrap().contains("leave it out"));
         assert!(hint_for("--tcp-services-configmap").unwrap().contains("does not do yet"));
         assert_eq!(hint_for("--htp-port"), None);
@@ -110,7 +102,8 @@ mod tests {
 
     #[test]
     fn no_flag_is_called_foreign_that_slipway_has() {
-        for flag in [CLUSTER, NGINX, ABSENT].concat() {
+        let renamed: Vec<&str> = RENAMED.iter().map(|(flag, _)| *flag).collect();
+        for flag in [&renamed, NGINX, ABSENT].concat() {
             let help = Flags::try_parse_from(["slipway", "ingress", "--help"]).unwrap_err().to_string();
             assert!(!help.contains(&format!("--{flag} ")) && !help.contains(&format!("--{flag}[")), "{flag}");
         }

@@ -1,0 +1,139 @@
+//! The parts that a cluster needs beside what serves: its source, what is written back, the validating webhook.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::{Error, SourceTask, client, options};
+use crate::admission::{self, Admission};
+use crate::compile::{self, Compiled};
+use crate::config;
+use crate::controller::Status;
+use crate::metrics::Metrics;
+use crate::model::freshness::Freshness;
+use crate::source::kubernetes;
+use crate::status::{self, Desired};
+use crate::store::Update;
+
+/// How long the hand-over may take when the program ends.
+const HAND_OVER: Duration = Duration::from_secs(10);
+
+/// A cluster, and what is told back to it.
+pub struct Cluster {
+    kubeconfig: Option<PathBuf>,
+    pub(super) source: kubernetes::Options,
+    status: status::Options,
+    admission: Option<admission::Options>,
+}
+
+/// What `slipway ingress` does with a cluster.
+pub(super) fn plan(
+    config: &config::Ingress,
+    kubeconfig: Option<&Path>,
+    compile: compile::Options,
+) -> Cluster {
+    let source = options::kubernetes(&config.rules);
+    let host = config.bind.first().copied().unwrap_or_else(options::any_address);
+    let admission = config.admission.as_ref().map(|admission| admission::Options {
+        address: SocketAddr::new(host, admission.port),
+        certificate: admission.certificate.clone(),
+        key: admission.key.clone(),
+        translate: source.translate.clone(),
+        compile,
+    });
+    Cluster { kubeconfig: kubeconfig.map(Path::to_owned), source, status: options::status(config), admission }
+}
+
+impl Cluster {
+    /// Begins to read the cluster, and to check what is to become part of it.
+    pub(super) async fn start(
+        self: Box<Self>,
+        updates: mpsc::Sender<Update>,
+        freshness: watch::Sender<Freshness>,
+        status: &Arc<Status>,
+        metrics: &Metrics,
+    ) -> Result<(SourceTask, Companions), Error> {
+        let client = client::connect(self.kubeconfig.as_deref()).await.map_err(Error::Source)?;
+        let current = status.compiled.subscribe();
+        let admission = match self.admission {
+            Some(options) => {
+                let address = options.address;
+                let bound = Admission::bind(options, current.clone(), metrics.clone()).await;
+                let bound = bound.map_err(|why| Error::Admission(address, why))?;
+                Some(tokio::spawn(bound.run()))
+            }
+            None => None,
+        };
+        let reading = kubernetes::run(client.clone(), self.source, updates, freshness, metrics.clone());
+        let source = tokio::spawn(async {
+            reading.await;
+            Ok(())
+        });
+        let status = self.status;
+        Ok((source, Companions { client, status, current, metrics: metrics.clone(), admission }))
+    }
+}
+
+/// What runs beside the source.
+pub(super) struct Companions {
+    client: kube::Client,
+    status: status::Options,
+    current: watch::Receiver<Option<Compiled>>,
+    metrics: Metrics,
+    admission: Option<JoinHandle<()>>,
+}
+
+impl Companions {
+    /// Begins to write back. Only who serves may become the leader.
+    pub(super) fn publish(&self) -> Publishing {
+        let (stop, stopped) = oneshot::channel();
+        let publications = self.current.clone();
+        let (client, options, metrics) = (self.client.clone(), self.status.clone(), self.metrics.clone());
+        let task = tokio::spawn(status::run(client, options, publications, desired, metrics, stopped));
+        Publishing { stop, task }
+    }
+}
+
+impl Drop for Companions {
+    fn drop(&mut self) {
+        if let Some(admission) = &self.admission {
+            admission.abort();
+        }
+    }
+}
+
+/// What is being written back.
+pub(super) struct Publishing {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Publishing {
+    /// Begins the hand-over at once; the future waits for its end.
+    pub(super) fn stop(self) -> impl Future<Output = ()> {
+        let _ = self.stop.send(()); // gone already: nothing to stop
+        async move {
+            if timeout(HAND_OVER, self.task).await.is_err() {
+                warn!(
+                    "the API server did not take the hand-over within {HAND_OVER:?}: the Lease runs out by itself"
+                );
+            }
+        }
+    }
+}
+
+/// What there is to write back of what is in force.
+fn desired(compiled: &Compiled) -> Desired {
+    let statuses = compiled.snapshot().statuses.iter().filter(|(key, _)| compiled.is_ours(key));
+    Desired {
+        ours: statuses.map(|(key, status)| (key.clone(), status.clone())).collect(),
+        reports: compiled.reports.clone(),
+    }
+}

@@ -35,7 +35,7 @@ use crate::source::files::{self, Files};
 use crate::source::kubernetes;
 use crate::store::{Store, Update};
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, load as load_cluster};
 pub use error::Error;
 pub use signals::Signals;
 

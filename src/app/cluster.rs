@@ -51,6 +51,14 @@ pub(super) fn plan(
     Cluster { kubeconfig: kubeconfig.map(Path::to_owned), source, status: options::status(config), admission }
 }
 
+/// Reads what a cluster holds now, as a store takes it. The error says what to do.
+pub fn load(kubeconfig: Option<&Path>, rules: &config::Rules) -> Result<Vec<Update>, String> {
+    super::control_runtime().map_err(|error| error.to_string())?.block_on(async {
+        let client = client::connect(kubeconfig).await?;
+        kubernetes::load(client, options::kubernetes(rules)).await
+    })
+}
+
 impl Cluster {
     /// Begins to read the cluster, and to check what is to become part of it.
     pub(super) async fn start(

@@ -15,11 +15,16 @@ use crate::model::{ObjectRef, Report, Severity};
 /// Runs the command. The exit code is 1 when something is refused.
 pub(super) fn run(flags: CheckFlags) -> u8 {
     let rules = Rules::from(flags.rules);
-    let input = match input::read(&flags.path, &rules) {
+    let input = if flags.cluster {
+        input::read_cluster(flags.kubeconfig.as_deref(), &rules)
+    } else {
+        input::read(&flags.path, &rules)
+    };
+    let input = match input {
         Ok(input) => input,
         Err(message) => return print::error(&message, UNUSABLE),
     };
-    if input.files == 0 {
+    if input.files == Some(0) {
         let message = format!("{} holds no YAML or JSON file: name the directory that does", input.name);
         return print::error(&message, UNUSABLE);
     }

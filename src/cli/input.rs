@@ -1,4 +1,4 @@
-//! Reads manifests once and compiles them: what `check` and `explain` look at.
+//! Reads manifests or a cluster once and compiles what is there: what `check` and `explain` look at.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,19 +8,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::app::{certificate, options};
+use crate::app::{self, certificate, options};
 use crate::compile::{Compiled, compile};
 use crate::config::Rules;
 use crate::model::{Kind, Snapshot};
 use crate::source::files::{self, Loaded};
-use crate::store::Store;
+use crate::store::{Store, Update};
 
-/// Manifests, read and compiled.
+/// Objects, read and compiled.
 pub(super) struct Input {
     /// How people call where it came from.
     pub(super) name: String,
-    /// Files read.
-    pub(super) files: usize,
+    /// Files read; `None` for a cluster.
+    pub(super) files: Option<usize>,
     /// Objects of the kinds that are known.
     pub(super) counts: BTreeMap<Kind, usize>,
     /// Objects of other kinds.
@@ -33,10 +33,24 @@ pub(super) struct Input {
 
 /// Reads a directory, a file, or standard input (`-`). The error says what to do.
 pub(super) fn read(path: &Path, rules: &Rules) -> Result<Input, String> {
-    let spinner = spinner(path);
+    let spinner = spinner(format!("reading {}", path.display()));
     let loaded = load(path, rules);
     spinner.set_message("compiling");
-    let input = loaded.map(|loaded| compiled(path, rules, loaded));
+    let name = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
+    let input = loaded.map(|Loaded { updates, files, ignored }| {
+        let input = compiled(name, updates, rules, true);
+        Input { files: Some(files), ignored, ..input }
+    });
+    spinner.finish_and_clear();
+    input
+}
+
+/// Reads what a cluster holds now. The error says what to do.
+pub(super) fn read_cluster(kubeconfig: Option<&Path>, rules: &Rules) -> Result<Input, String> {
+    let spinner = spinner("reading the cluster".into());
+    let updates = app::load_cluster(kubeconfig, rules);
+    spinner.set_message("compiling");
+    let input = updates.map(|updates| compiled("the cluster".into(), updates, rules, false));
     spinner.finish_and_clear();
     input
 }
@@ -60,33 +74,25 @@ fn load(path: &Path, rules: &Rules) -> Result<Loaded, String> {
     files::load(&options::files(rules, path)).map_err(|e| e.to_string())
 }
 
-fn compiled(path: &Path, rules: &Rules, loaded: Loaded) -> Input {
+fn compiled(name: String, updates: Vec<Update>, rules: &Rules, directory: bool) -> Input {
     let mut store = Store::new(&[]);
-    for update in loaded.updates {
+    for update in updates {
         store.apply(update);
     }
     let snapshot = store.snapshot();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     // As it would be served: hosts without a certificate get a self-signed one.
-    let options = options::compile(rules, certificate::fallback().ok(), true);
+    let options = options::compile(rules, certificate::fallback().ok(), directory);
     let compiled = compile(&snapshot, &options, now, None);
-    let stdin = path == Path::new("-");
-    Input {
-        name: if stdin { "standard input".into() } else { path.display().to_string() },
-        files: loaded.files,
-        counts: store.counts(),
-        ignored: loaded.ignored,
-        snapshot,
-        compiled,
-    }
+    Input { name, files: None, counts: store.counts(), ignored: BTreeMap::new(), snapshot, compiled }
 }
 
 /// Shows that something goes on, on a terminal.
-fn spinner(path: &Path) -> ProgressBar {
+fn spinner(message: String) -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}").expect("a constant template");
     let spinner = ProgressBar::new_spinner().with_style(style);
-    spinner.set_message(format!("reading {}", path.display()));
+    spinner.set_message(message);
     spinner.enable_steady_tick(Duration::from_millis(100));
     spinner
 }

@@ -78,7 +78,8 @@ fn summary(findings: &Findings<'_>, out: &mut String) {
     let objects = input.counts.iter().filter(|(kind, count)| **count > 0 && **kind != Kind::File);
     let objects: Vec<String> = objects.map(|(kind, count)| plural(*count, &kind.to_string())).collect();
     let objects = if objects.is_empty() { "nothing that Slipway reads".into() } else { objects.join(", ") };
-    let _ = write!(out, "{}: {}, {objects}", input.name, plural(input.files, "file"));
+    let files = input.files.map(|files| plural(files, "file") + ", ").unwrap_or_default();
+    let _ = write!(out, "{}: {files}{objects}", input.name);
     if !input.ignored.is_empty() {
         let ignored = input.ignored.iter().map(|(kind, count)| format!("{count} {kind}"));
         let _ =

@@ -70,10 +70,12 @@ refused() {
 
 # Kinds of other projects are unknown to a bare API server, and the objects' namespaces are not there.
 server() {
-    render "$1" | sed '/^ *namespace: /d; s/GENERATED$/Q0E=/' >"$work/server.yaml"
+    render "$1" | sed '/^  namespace: /d; s/GENERATED$/Q0E=/' >"$work/server.yaml"
     awk 'BEGIN { RS = "---\n" } !/apiVersion: (monitoring.coreos.com|cert-manager.io)/ { printf "---\n%s", $0 }' "$work/server.yaml" >"$work/known.yaml"
-    kubectl create --dry-run=server --validate=strict --filename "$work/known.yaml" 2>&1 | grep -v 'created (server dry run)$' >"$work/said" || return 0
-    cat "$work/said"
+    if kubectl create --dry-run=server --validate=strict --filename "$work/known.yaml" >"$work/said" 2>&1; then
+        return 0
+    fi
+    grep -vE 'created \(server dry run\)$|^Warning: ' "$work/said"
     return 1
 }
 

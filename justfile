@@ -33,6 +33,10 @@ golden:
     UPDATE_GOLDEN=1 cargo test --test compile
     git diff --stat -- tests/compile
 
+# The Helm chart: lint, golden files, refused values, rights (UPDATE_GOLDEN=1 writes the golden files anew).
+chart *ARGS:
+    tests/chart/run.sh {{ARGS}}
+
 # Beside nginx and HAProxy: just bench --quick small big connect https hosts idle changes propagation
 bench *ARGS:
     benches/proxy/run.sh {{ARGS}}

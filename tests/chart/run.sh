@@ -28,6 +28,13 @@ main() {
         golden "$name.txt"
         [[ "${1:-}" != server ]] || check "$name on the API server" server "$name"
     done
+    local example
+    for example in examples/{deployment-loadbalancer,daemonset-hostport}; do
+        check "$example" example "$example/values.yaml"
+    done
+    for example in examples/{fan-out,virtual-hosts,tls,default-backend,deployment-loadbalancer/app,daemonset-hostport/app}; do
+        [[ "${1:-}" != server ]] || check "$example on the API server" kubectl create --dry-run=server --validate=strict --filename "$example"
+    done
     while IFS='|' read -r expected arguments; do
         check "refused: $arguments" refused "$expected" "$arguments"
     done <tests/chart/refused.txt
@@ -35,6 +42,8 @@ main() {
     ((failures == 0)) || { echo "tests/chart/run.sh: $failures failed" >&2; exit 1; }
     echo "chart: all passed"
 }
+
+example() { helm template slipway "$CHART" --values "$1"; }
 
 lint() { helm lint --strict --quiet "$CHART"; }
 
@@ -52,7 +61,8 @@ golden() {
     local file=tests/chart/golden/$1
     if [[ "${UPDATE_GOLDEN:-}" == 1 ]]; then
         cp "$work/$1" "$file"
-    elif ! diff -u "$file" "$work/$1"; then
+    elif ! diff -u "$file" "$work/$1" >"$work/diff"; then
+        head -n 60 "$work/diff"
         fail "$file differs (UPDATE_GOLDEN=1 $0 writes it anew; read the difference)"
     fi
 }

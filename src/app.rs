@@ -123,7 +123,7 @@ pub fn run(config: &config::Ingress) -> Result<u8, Error> {
 fn plan(config: &config::Ingress) -> Result<Plan, Error> {
     let fallback = certificate::fallback().map_err(Error::Certificate)?;
     let directory = matches!(config.source, config::Source::Directory(_));
-    let compile = options::compile(&config.rules, Some(fallback), directory);
+    let compile = options::compile(&config.rules, Some(fallback), directory).map_err(Error::Flag)?;
     let listen = |port: u16| match config.bind.as_slice() {
         [] => vec![SocketAddr::new(options::any_address(), port)],
         addresses => addresses.iter().map(|address| SocketAddr::new(*address, port)).collect(),
@@ -134,7 +134,8 @@ fn plan(config: &config::Ingress) -> Result<Plan, Error> {
                 Source::Directory(options::files(&config.rules, directory))
             }
             config::Source::Kubernetes { kubeconfig } => {
-                Source::Cluster(Box::new(cluster::plan(config, kubeconfig.as_deref(), compile.clone())))
+                let cluster = cluster::plan(config, kubeconfig.as_deref(), compile.clone());
+                Source::Cluster(Box::new(cluster.map_err(Error::Flag)?))
             }
         },
         compile,

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use crate::model::certificate::Certificate;
 use crate::model::map::Map;
 use crate::model::route::Host;
+use crate::model::selector::Selector;
 use crate::model::{Key, Name, ObjectRef, Place, Report, Snapshot};
 use crate::routing::{RoutingTable, Tables};
 use attach::Attached;
@@ -42,6 +43,8 @@ pub struct Options {
     pub fallback_certificate: Option<Arc<Certificate>>,
     /// `--watch-namespace`: Ingresses of other namespaces are not ours.
     pub watch_namespace: Option<Name>,
+    /// `--watch-namespace-selector`: Ingresses of namespaces without these labels are not ours.
+    pub namespace_selector: Option<Selector>,
     /// `--disable-catch-all`: an Ingress of nothing but a default backend is refused.
     pub disable_catch_all: bool,
     /// `--disable-svc-external-name`: ExternalName Services answer 503.
@@ -201,13 +204,19 @@ type Kept<'a> = Option<(&'a Compiled, &'a State)>;
 fn attach(snapshot: &Snapshot, options: &Options, former: Option<&State>) -> Arc<Attached> {
     let same = |former: &&State| {
         former.snapshot.ingresses.is_same(&snapshot.ingresses)
-            && former.snapshot.classes.is_same(&snapshot.classes)
+            && same_choice(&former.snapshot, snapshot, options)
             && former.snapshot.settings == snapshot.settings
     };
     match former.filter(same) {
         Some(former) => former.attached.clone(),
         None => Arc::new(attach::attach(snapshot, options, former)),
     }
+}
+
+/// Whether what chooses the Ingresses that are ours is the same.
+fn same_choice(former: &Snapshot, snapshot: &Snapshot, options: &Options) -> bool {
+    let same_labels = || former.namespaces.is_same(&snapshot.namespaces);
+    former.classes.is_same(&snapshot.classes) && (options.namespace_selector.is_none() || same_labels())
 }
 
 fn choose(
@@ -319,6 +328,7 @@ impl Options {
             && self.default_certificate == other.default_certificate
             && certificate(self) == certificate(other)
             && self.watch_namespace == other.watch_namespace
+            && self.namespace_selector == other.namespace_selector
             && self.disable_catch_all == other.disable_catch_all
             && self.disable_external_name == other.disable_external_name
     }

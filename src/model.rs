@@ -7,6 +7,7 @@ pub mod log;
 pub mod map;
 pub mod policy;
 pub mod route;
+pub mod selector;
 pub mod service;
 pub mod settings;
 pub mod status;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use certificate::Secret;
 use map::Map;
 use route::{Ingress, IngressClass};
+use selector::Labels;
 use service::{EndpointSet, Service};
 use settings::Settings;
 use status::IngressStatus;
@@ -257,6 +259,8 @@ pub struct Snapshot {
     pub secrets: Map<Key, Arc<Secret>>,
     /// What the API server shows about each Ingress, by key; empty for a directory.
     pub statuses: Map<Key, Arc<IngressStatus>>,
+    /// The labels of each Namespace that is known, by its name.
+    pub namespaces: Map<Name, Arc<Labels>>,
     /// The global settings (ConfigMap and `--set`).
     pub settings: Arc<Settings>,
     /// What the sources have to report: broken files, objects that could not be translated.

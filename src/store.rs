@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::model::certificate::Secret;
 use crate::model::route::{Ingress, IngressClass};
+use crate::model::selector::Labels;
 use crate::model::service::{EndpointSet, Service};
 use crate::model::settings::Settings;
 use crate::model::status::IngressStatus;
@@ -47,6 +48,13 @@ pub enum Object {
         /// What is shown.
         status: IngressStatus,
     },
+    /// A Namespace.
+    Namespace {
+        /// Its name.
+        name: Name,
+        /// Its labels.
+        labels: Labels,
+    },
     /// The global settings.
     Settings(Settings),
     /// An object that is known but not used: only counted.
@@ -62,6 +70,8 @@ pub enum Update {
     Apply(Box<Object>),
     /// This object is gone.
     Delete(ObjectRef),
+    /// This object is there but cannot be read now: what was known of it stays, also where a list is under way.
+    Keep(ObjectRef),
     /// The list is complete: what was not in it is gone.
     Complete(Kind),
     /// Replaces the former reports of that source (a file path or the name of a watch).
@@ -81,6 +91,7 @@ pub struct Store {
     services: Table<Key, Service>,
     secrets: Table<Key, Secret>,
     statuses: Table<Key, IngressStatus>,
+    namespaces: Table<Name, Labels>,
     endpoints: Endpoints,
     counted: BTreeMap<Kind, Table<Key, ()>>,
     settings: Arc<Settings>,
@@ -98,6 +109,7 @@ impl Store {
             services: Table::new(|a, b| a == b),
             secrets: Table::new(same_secret),
             statuses: Table::new(|a, b| a == b),
+            namespaces: Table::new(|a, b| a == b),
             endpoints: Endpoints::new(),
             counted: BTreeMap::new(),
             settings: Arc::default(),
@@ -116,6 +128,10 @@ impl Store {
             }
             Update::Apply(object) => self.put(*object),
             Update::Delete(object) => self.delete(&object),
+            Update::Keep(object) => {
+                self.keep(&object);
+                false
+            }
             Update::Complete(kind) => {
                 let changed = self.complete(kind);
                 (self.waiting.remove(&kind) && self.waiting.is_empty()) || changed
@@ -138,6 +154,7 @@ impl Store {
             endpoints: self.endpoints.live(),
             secrets: self.secrets.live(),
             statuses: self.statuses.live(),
+            namespaces: self.namespaces.live(),
             settings: self.settings.clone(),
             reports: self
                 .flat_reports
@@ -156,6 +173,7 @@ impl Store {
         counts.insert(Kind::Ingress, self.ingresses.len());
         counts.insert(Kind::IngressClass, self.classes.len());
         counts.insert(Kind::Service, self.services.len());
+        counts.insert(Kind::Namespace, self.namespaces.len());
         *counts.entry(Kind::Secret).or_default() += self.secrets.len();
         counts.insert(Kind::EndpointSlice, self.endpoints.len(Kind::EndpointSlice));
         counts.insert(Kind::Endpoints, self.endpoints.len(Kind::Endpoints));
@@ -173,6 +191,7 @@ impl Store {
             }
             Object::Endpoints { service, object, sets } => self.endpoints.put(&object, &service, sets),
             Object::IngressStatus { ingress, status } => self.statuses.put(ingress, status),
+            Object::Namespace { name, labels } => self.namespaces.put(name, labels),
             Object::Settings(settings) => {
                 let changed = *self.settings != settings;
                 if changed {
@@ -194,6 +213,7 @@ impl Store {
             Kind::Ingress => self.statuses.remove(&object.key) | self.ingresses.remove(&object.key),
             Kind::IngressClass => self.classes.remove(&object.key.name),
             Kind::Service => self.services.remove(&object.key),
+            Kind::Namespace => self.namespaces.remove(&object.key.name),
             // A Secret that is no certificate is only counted.
             Kind::Secret => {
                 self.counted(Kind::Secret).remove(&object.key);
@@ -207,6 +227,24 @@ impl Store {
         }
     }
 
+    fn keep(&mut self, object: &ObjectRef) {
+        match object.kind {
+            Kind::Ingress => {
+                self.ingresses.keep(&object.key);
+                self.statuses.keep(&object.key);
+            }
+            Kind::IngressClass => self.classes.keep(&object.key.name),
+            Kind::Service => self.services.keep(&object.key),
+            Kind::Namespace => self.namespaces.keep(&object.key.name),
+            Kind::Secret => {
+                self.counted(Kind::Secret).keep(&object.key);
+                self.secrets.keep(&object.key);
+            }
+            Kind::EndpointSlice | Kind::Endpoints => self.endpoints.keep(object),
+            kind => self.counted(kind).keep(&object.key),
+        }
+    }
+
     fn begin(&mut self, kind: Kind) {
         match kind {
             Kind::Ingress => {
@@ -215,6 +253,7 @@ impl Store {
             }
             Kind::IngressClass => self.classes.begin(),
             Kind::Service => self.services.begin(),
+            Kind::Namespace => self.namespaces.begin(),
             Kind::Secret => {
                 self.counted(Kind::Secret).begin();
                 self.secrets.begin();
@@ -229,6 +268,7 @@ impl Store {
             Kind::Ingress => self.statuses.complete() | self.ingresses.complete(),
             Kind::IngressClass => self.classes.complete(),
             Kind::Service => self.services.complete(),
+            Kind::Namespace => self.namespaces.complete(),
             Kind::Secret => {
                 self.counted(Kind::Secret).complete();
                 self.secrets.complete()

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use slipway::compile::{self, ClassOptions, compile};
 use slipway::model::Key;
+use slipway::model::selector::Selector;
 use slipway::source::files::{self, KINDS, Options, load_text};
 use slipway::store::{Store, Update};
 
@@ -157,6 +158,7 @@ fn flag(text: &str, options: &mut compile::Options, source: &mut files::Options)
         "default-backend-service" => options.default_backend = Key::parse(value),
         "default-ssl-certificate" => options.default_certificate = Key::parse(value),
         "watch-namespace" => options.watch_namespace = Some(value.into()),
+        "watch-namespace-selector" => options.namespace_selector = Some(Selector::parse(value).unwrap()),
         "disable-catch-all" => options.disable_catch_all = true,
         "disable-svc-external-name" => options.disable_external_name = true,
         "annotations-prefix" => source.translate.annotations_prefix = value.into(),

@@ -33,13 +33,13 @@ pub struct Cluster {
     admission: Option<admission::Options>,
 }
 
-/// What `slipway ingress` does with a cluster.
+/// What `slipway ingress` does with a cluster. The error says which flag is wrong.
 pub(super) fn plan(
     config: &config::Ingress,
     kubeconfig: Option<&Path>,
     compile: compile::Options,
-) -> Cluster {
-    let source = options::kubernetes(&config.rules);
+) -> Result<Cluster, String> {
+    let source = options::kubernetes(&config.rules)?;
     let host = config.bind.first().copied().unwrap_or_else(options::any_address);
     let admission = config.admission.as_ref().map(|admission| admission::Options {
         address: SocketAddr::new(host, admission.port),
@@ -48,14 +48,16 @@ pub(super) fn plan(
         translate: source.translate.clone(),
         compile,
     });
-    Cluster { kubeconfig: kubeconfig.map(Path::to_owned), source, status: options::status(config), admission }
+    let status = options::status(config);
+    Ok(Cluster { kubeconfig: kubeconfig.map(Path::to_owned), source, status, admission })
 }
 
 /// Reads what a cluster holds now, as a store takes it. The error says what to do.
 pub fn load(kubeconfig: Option<&Path>, rules: &config::Rules) -> Result<Vec<Update>, String> {
+    let options = options::kubernetes(rules)?;
     super::control_runtime().map_err(|error| error.to_string())?.block_on(async {
         let client = client::connect(kubeconfig).await?;
-        kubernetes::load(client, options::kubernetes(rules)).await
+        kubernetes::load(client, options).await
     })
 }
 

@@ -19,6 +19,8 @@ pub enum Error {
     Admission(SocketAddr, io::Error),
     /// Anything else of the proxy.
     Proxy(proxy::Error),
+    /// A flag's value: the text names the flag.
+    Flag(String),
     /// The source cannot be read.
     Source(String),
     /// The self-signed certificate could not be made.
@@ -46,7 +48,7 @@ impl fmt::Display for Error {
             Self::Listen(address, flag, why) => listen(f, *address, flag, why),
             Self::Admission(address, why) => listen(f, *address, "--admission-port", why),
             Self::Proxy(error) => error.fmt(f),
-            Self::Source(text) => f.write_str(text),
+            Self::Flag(text) | Self::Source(text) => f.write_str(text),
             Self::Certificate(why) => write!(f, "cannot make a self-signed certificate: {why}"),
         }
     }

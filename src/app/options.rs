@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::{self, Named, Rules};
 use crate::model::Key;
 use crate::model::certificate::Certificate;
+use crate::model::selector::Selector;
 use crate::model::status::Address;
 use crate::source::{files, kubernetes};
 use crate::{compile, status, translate};
@@ -21,12 +22,12 @@ pub fn files(rules: &Rules, directory: &Path) -> files::Options {
     }
 }
 
-/// What of a cluster is read, and how.
-pub fn kubernetes(rules: &Rules) -> kubernetes::Options {
-    kubernetes::Options {
+/// What of a cluster is read, and how. The error says which flag is wrong.
+pub fn kubernetes(rules: &Rules) -> Result<kubernetes::Options, String> {
+    Ok(kubernetes::Options {
         translate: translate::Options { annotations_prefix: rules.annotations_prefix.clone() },
         namespace: rules.namespace.as_deref().map(Into::into),
-        namespaces: rules.namespace_selector.is_some(),
+        namespace_selector: selector(rules)?,
         configmap: rules.configmap.as_ref().map(key),
         overrides: rules.set.clone(),
         default_certificate: rules.default_certificate.as_ref().map(key),
@@ -35,7 +36,7 @@ pub fn kubernetes(rules: &Rules) -> kubernetes::Options {
         ingress_class: rules.ingress_class.as_str().into(),
         by_name: rules.class_by_name,
         without_class: rules.without_class,
-    }
+    })
 }
 
 /// What is written back to a cluster, and by whom.
@@ -59,9 +60,14 @@ pub fn status(config: &config::Ingress) -> status::Options {
     }
 }
 
-/// How what was read is compiled. In a directory without any IngressClass every Ingress is taken.
-pub fn compile(rules: &Rules, fallback: Option<Arc<Certificate>>, directory: bool) -> compile::Options {
-    compile::Options {
+/// How what was read is compiled. In a directory without any IngressClass every Ingress is taken. The error says which
+/// flag is wrong.
+pub fn compile(
+    rules: &Rules,
+    fallback: Option<Arc<Certificate>>,
+    directory: bool,
+) -> Result<compile::Options, String> {
+    Ok(compile::Options {
         class: compile::ClassOptions {
             ingress_class: rules.ingress_class.as_str().into(),
             controller: rules.controller_class.as_str().into(),
@@ -73,9 +79,10 @@ pub fn compile(rules: &Rules, fallback: Option<Arc<Certificate>>, directory: boo
         default_certificate: rules.default_certificate.as_ref().map(key),
         fallback_certificate: fallback,
         watch_namespace: rules.namespace.as_deref().map(Into::into),
+        namespace_selector: selector(rules)?,
         disable_catch_all: rules.no_catch_all,
         disable_external_name: rules.no_external_name,
-    }
+    })
 }
 
 /// The address that stands for all: of both families where the machine has both.
@@ -84,6 +91,30 @@ pub fn any_address() -> IpAddr {
     if TcpListener::bind((six, 0)).is_ok() { six } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) }
 }
 
+fn selector(rules: &Rules) -> Result<Option<Selector>, String> {
+    let parsed = rules.namespace_selector.as_deref().map(Selector::parse).transpose();
+    parsed.map_err(|why| format!("--watch-namespace-selector: {why}"))
+}
+
 fn key(named: &Named) -> Key {
     Key::new(named.namespace.as_str(), named.name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::config::flags::{Command, Flags};
+
+    #[test]
+    fn a_selector_that_cannot_be_read_is_an_error_that_names_its_flag() {
+        let flags =
+            Flags::try_parse_from(["slipway", "check", "--watch-namespace-selector", "team=a,stage>1"]);
+        let Command::Check(flags) = flags.unwrap().command else { unreachable!("the command is check") };
+        let rules = Rules::from(flags.rules);
+        let error = compile(&rules, None, true).unwrap_err();
+        assert!(error.starts_with("--watch-namespace-selector: \"stage>1\""), "{error}");
+        assert!(kubernetes(&rules).is_err());
+    }
 }

@@ -66,7 +66,7 @@ fn plan(flags: &DemoFlags, example: &Example) -> Result<Plan, String> {
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, free_or_any(port)));
     Ok(Plan {
         source: app::Source::Directory(options::files(&rules, example.directory())),
-        compile: options::compile(&rules, Some(certificate::fallback()?), true),
+        compile: options::compile(&rules, Some(certificate::fallback()?), true)?,
         proxy: proxy::Options {
             http: vec![local(flags.http_port)],
             https: vec![local(flags.https_port)],

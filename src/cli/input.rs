@@ -37,9 +37,9 @@ pub(super) fn read(path: &Path, rules: &Rules) -> Result<Input, String> {
     let loaded = load(path, rules);
     spinner.set_message("compiling");
     let name = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
-    let input = loaded.map(|Loaded { updates, files, ignored }| {
-        let input = compiled(name, updates, rules, true);
-        Input { files: Some(files), ignored, ..input }
+    let input = loaded.and_then(|Loaded { updates, files, ignored }| {
+        let input = compiled(name, updates, rules, true)?;
+        Ok(Input { files: Some(files), ignored, ..input })
     });
     spinner.finish_and_clear();
     input
@@ -50,7 +50,7 @@ pub(super) fn read_cluster(kubeconfig: Option<&Path>, rules: &Rules) -> Result<I
     let spinner = spinner("reading the cluster".into());
     let updates = app::load_cluster(kubeconfig, rules);
     spinner.set_message("compiling");
-    let input = updates.map(|updates| compiled("the cluster".into(), updates, rules, false));
+    let input = updates.and_then(|updates| compiled("the cluster".into(), updates, rules, false));
     spinner.finish_and_clear();
     input
 }
@@ -74,7 +74,7 @@ fn load(path: &Path, rules: &Rules) -> Result<Loaded, String> {
     files::load(&options::files(rules, path)).map_err(|e| e.to_string())
 }
 
-fn compiled(name: String, updates: Vec<Update>, rules: &Rules, directory: bool) -> Input {
+fn compiled(name: String, updates: Vec<Update>, rules: &Rules, directory: bool) -> Result<Input, String> {
     let mut store = Store::new(&[]);
     for update in updates {
         store.apply(update);
@@ -83,9 +83,9 @@ fn compiled(name: String, updates: Vec<Update>, rules: &Rules, directory: bool) 
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     // As it would be served: hosts without a certificate get a self-signed one.
-    let options = options::compile(rules, certificate::fallback().ok(), directory);
+    let options = options::compile(rules, certificate::fallback().ok(), directory)?;
     let compiled = compile(&snapshot, &options, now, None);
-    Input { name, files: None, counts: store.counts(), ignored: BTreeMap::new(), snapshot, compiled }
+    Ok(Input { name, files: None, counts: store.counts(), ignored: BTreeMap::new(), snapshot, compiled })
 }
 
 /// Shows that something goes on, on a terminal.

@@ -13,7 +13,7 @@ use super::host::{self, Context, HostBuild};
 use super::plan::{self, Delta, HostPlan};
 use super::registry::{BackendKey, Registry};
 use super::traffic::Traffics;
-use super::{Options, State};
+use super::{Options, State, same_choice};
 use crate::model::map::Map;
 use crate::model::route::{Host, Ingress};
 use crate::model::{Key, Report, Snapshot};
@@ -231,7 +231,7 @@ impl Attached {
 /// Attaches Ingresses to hosts and builds the hosts that changed since `former`.
 pub(super) fn attach(snapshot: &Snapshot, options: &Options, former: Option<&State>) -> Attached {
     let same = |former: &&State| {
-        former.snapshot.settings == snapshot.settings && former.snapshot.classes.is_same(&snapshot.classes)
+        former.snapshot.settings == snapshot.settings && same_choice(&former.snapshot, snapshot, options)
     };
     let nothing = Snapshot::default();
     let (mut attached, old) = if let Some(former) = former.filter(same) {

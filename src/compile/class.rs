@@ -55,6 +55,17 @@ fn judge(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> Result<()
     if options.watch_namespace.as_ref().is_some_and(|watched| watched != namespace) {
         return Err(No::not_ours(format!("namespace {namespace} is not watched")));
     }
+    if let Some(selector) = &options.namespace_selector {
+        match snapshot.namespaces.get(namespace) {
+            Some(labels) if selector.matches(labels) => {}
+            Some(_) => {
+                return Err(No::not_ours(format!(
+                    "namespace {namespace} does not have the labels {selector}"
+                )));
+            }
+            None => return Err(No::not_ours(format!("the labels of namespace {namespace} are not known"))),
+        }
+    }
     class(ingress, snapshot, options)?;
     if ingress.policy.canary {
         let message = "canary Ingresses are not served yet, the main Ingress gets all requests: \
@@ -119,7 +130,34 @@ fn path_order(a: &Key, b: &Key) -> Ordering {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{ClassOptions, compile};
     use super::*;
+    use crate::model::selector::Selector;
+
+    #[test]
+    fn a_namespace_that_gets_the_labels_is_served_from_then_on() {
+        let selector = Selector::parse("team=a").ok();
+        let class = ClassOptions { watch_without_class: true, ..ClassOptions::default() };
+        let options = Options { namespace_selector: selector, class, ..Options::default() };
+        let mut snapshot = Snapshot::default();
+        let object = r#"{"metadata": {"name": "i", "namespace": "ns"}, "spec": {}}"#;
+        let object = crate::translate::ingress(
+            &serde_json::from_str(object).unwrap(),
+            None,
+            &crate::translate::Options::default(),
+        );
+        let ingress = Arc::new(object.unwrap());
+        let key = ingress.object.key.clone();
+        snapshot.ingresses.insert(key.clone(), ingress);
+        let first = compile(&snapshot, &options, 0, None);
+        assert!(!first.is_ours(&key), "nobody has described the namespace");
+        let labels = |value: &str| Arc::new([("team".to_owned(), value.to_owned())].into_iter().collect());
+        snapshot.namespaces.insert("ns".into(), labels("a"));
+        let second = compile(&snapshot, &options, 0, Some(&first));
+        assert!(second.is_ours(&key));
+        snapshot.namespaces.insert("ns".into(), labels("b"));
+        assert!(!compile(&snapshot, &options, 0, Some(&second)).is_ours(&key));
+    }
 
     #[test]
     fn keys_compare_like_their_texts() {

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use super::Updates;
 use crate::metrics::Metrics;
 use crate::model::freshness::Freshness;
+use crate::model::selector::Selector;
 use crate::model::{Key, Kind, Name};
 use crate::store::Update;
 use crate::translate;
@@ -17,8 +18,8 @@ pub struct Options {
     pub translate: translate::Options,
     /// Only objects of this namespace.
     pub namespace: Option<Name>,
-    /// Namespaces are needed: their labels choose Ingresses.
-    pub namespaces: bool,
+    /// Only Ingresses of namespaces with these labels.
+    pub namespace_selector: Option<Selector>,
     /// The ConfigMap with the settings.
     pub configmap: Option<Key>,
     /// Settings that win over that ConfigMap.
@@ -47,7 +48,7 @@ pub fn kinds(options: &Options) -> Vec<Kind> {
         Kind::Secret,
         Kind::ConfigMap,
     ];
-    kinds.extend(options.namespaces.then_some(Kind::Namespace));
+    kinds.extend(options.namespace_selector.is_some().then_some(Kind::Namespace));
     kinds
 }
 

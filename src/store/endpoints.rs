@@ -81,6 +81,11 @@ impl Endpoints {
         })
     }
 
+    /// Takes what is in force into the list under way.
+    pub(super) fn keep(&mut self, object: &ObjectRef) {
+        self.table_mut(object.kind).keep(&object.key);
+    }
+
     /// Starts a list of this kind.
     pub(super) fn begin(&mut self, kind: Kind) {
         self.table_mut(kind).begin();

@@ -62,6 +62,15 @@ impl<K: Clone + Eq + Hash, V> Table<K, V> {
         self.live.remove(key).is_some()
     }
 
+    /// Takes what is in force into the list under way, if there is one that does not hold it yet.
+    pub(super) fn keep(&mut self, key: &K) {
+        if let (Some(staged), Some(known)) = (&mut self.staged, self.live.get(key))
+            && !staged.contains_key(key)
+        {
+            staged.insert(key.clone(), known.clone());
+        }
+    }
+
     /// Starts a list.
     pub(super) fn begin(&mut self) {
         self.staged = Some(Map::default());

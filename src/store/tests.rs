@@ -146,3 +146,35 @@ fn every_object_is_counted_once() {
     assert_eq!(store.snapshot().secrets.len(), 0);
     assert_eq!(store.counts()[&Kind::Secret], 1);
 }
+
+#[test]
+fn what_is_kept_survives_a_list_that_could_not_read_it() {
+    let mut store = Store::new(&[]);
+    store.apply(service("kept", false));
+    store.apply(service("gone", false));
+    store.apply(endpoints(Kind::EndpointSlice, "kept-1", "kept", 1));
+    let before = store.snapshot();
+    for kind in [Kind::Service, Kind::EndpointSlice] {
+        store.apply(Update::Begin(kind));
+        let name = if kind == Kind::Service { "kept" } else { "kept-1" };
+        assert!(!store.apply(Update::Keep(ObjectRef::new(kind, "n", name))));
+        assert!(!store.apply(Update::Keep(ObjectRef::new(kind, "n", "unknown"))));
+        store.apply(Update::Complete(kind));
+    }
+    let after = store.snapshot();
+    let key = Key::new("n", "kept");
+    assert!(Arc::ptr_eq(&before.services[&key], &after.services[&key]));
+    assert_eq!(after.services.len(), 1);
+    assert_eq!(addresses(&store, "kept"), ["10.0.0.1"]);
+}
+
+#[test]
+fn what_a_list_has_read_is_not_replaced_by_what_was_known() {
+    let mut store = Store::new(&[]);
+    store.apply(service("web", false));
+    store.apply(Update::Begin(Kind::Service));
+    store.apply(service("web", true));
+    store.apply(Update::Keep(ObjectRef::new(Kind::Service, "n", "web")));
+    assert!(store.apply(Update::Complete(Kind::Service)));
+    assert!(store.snapshot().services[&Key::new("n", "web")].publish_not_ready);
+}

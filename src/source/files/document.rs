@@ -234,9 +234,12 @@ impl Reader<'_> {
                     .map(|report| Report { place: Some(origin.locate(report.field.as_deref())), ..report });
                 (vec![Object::Settings(settings), Object::Counted(name.clone())], placed.collect())
             }
-            Kind::ConfigMap | Kind::Namespace | Kind::Node | Kind::Pod | Kind::File => {
-                one(Object::Counted(name.clone()))
+            Kind::Namespace => {
+                let object: core::Namespace = decode(node, name, origin)?;
+                let (name, labels) = translate::namespace(&object)?;
+                one(Object::Namespace { name, labels })
             }
+            Kind::ConfigMap | Kind::Node | Kind::Pod | Kind::File => one(Object::Counted(name.clone())),
         })
     }
 

@@ -13,11 +13,12 @@ pub mod explain;
 mod query;
 
 use std::convert::Infallible;
+use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -32,7 +33,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::metrics::Metrics;
 use crate::model::Report;
-use crate::model::freshness::Freshness;
+use crate::model::freshness::{Freshness, WatchState};
 use crate::publish::Published;
 use crate::routing::Tables;
 
@@ -149,9 +150,12 @@ fn answer<B>(request: &Request<B>, state: &State) -> Response<Full<Bytes>> {
     }
     match request.uri().path() {
         "/healthz" => healthz(state.health.phase()),
-        "/readyz" => readyz(state.health.phase()),
+        "/readyz" => readyz(state.health.phase(), &state.freshness.borrow()),
         "/metrics" => typed("text/plain; version=0.0.4; charset=utf-8", state.metrics.text()),
-        "/config" => json(&dump::config(&state.tables.load(), &state.reports.load())),
+        "/config" => {
+            let freshness = state.freshness.borrow().clone();
+            json(&dump::config(&state.tables.load(), &state.reports.load(), &freshness, now()))
+        }
         "/explain" => explain(request.uri().query().unwrap_or_default(), state),
         "/" => text(StatusCode::OK, "slipway: /healthz /readyz /metrics /config /explain?url=URL\n"),
         _ => text(
@@ -168,14 +172,32 @@ fn healthz(phase: Phase) -> Response<Full<Bytes>> {
     }
 }
 
-fn readyz(phase: Phase) -> Response<Full<Bytes>> {
+fn readyz(phase: Phase, freshness: &Freshness) -> Response<Full<Bytes>> {
     match phase {
-        Phase::Starting => {
-            text(StatusCode::SERVICE_UNAVAILABLE, "not ready: the first complete list is not in force yet\n")
-        }
+        Phase::Starting => text(StatusCode::SERVICE_UNAVAILABLE, &not_ready(freshness)),
         Phase::Ready => text(StatusCode::OK, "ok"),
         Phase::Stopping => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: shutting down\n"),
     }
+}
+
+/// What is waited for.
+fn not_ready(freshness: &Freshness) -> String {
+    let mut text = "not ready: the first complete list is not in force yet\n".to_owned();
+    for watch in &freshness.watches {
+        let _ = match &watch.state {
+            WatchState::Following => Ok(()),
+            WatchState::Listing(None) => writeln!(text, "waiting for the first list of {}", watch.name),
+            WatchState::Listing(Some(why)) | WatchState::Away { why, .. } => {
+                writeln!(text, "waiting for the first list of {}: {why}", watch.name)
+            }
+        };
+    }
+    text
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn explain(query: &str, state: &State) -> Response<Full<Bytes>> {
@@ -207,6 +229,7 @@ fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::freshness::Watch;
 
     fn state() -> State {
         State {
@@ -231,6 +254,21 @@ mod tests {
         assert_eq!(both(), (200, 200));
         state.health.set(Phase::Stopping);
         assert_eq!(both(), (500, 503));
+    }
+
+    #[test]
+    fn readiness_names_what_is_waited_for() {
+        let watch = |name: &str, state| Watch { name: name.into(), state };
+        let watches = vec![
+            watch("Service", WatchState::Following),
+            watch("Ingress", WatchState::Listing(None)),
+            watch("Secret", WatchState::Listing(Some("nobody answers".into()))),
+        ];
+        let text = not_ready(&Freshness { watches });
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        let expected =
+            ["waiting for the first list of Ingress", "waiting for the first list of Secret: nobody answers"];
+        assert_eq!(lines, expected);
     }
 
     #[test]

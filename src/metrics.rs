@@ -8,6 +8,7 @@
 mod control;
 mod process;
 mod requests;
+mod source;
 
 use std::sync::Arc;
 
@@ -15,9 +16,11 @@ use prometheus::{IntCounter, Opts, Registry, TextEncoder};
 
 use control::Control;
 use requests::Requests;
+use source::Source;
 
 pub use control::{CertificateInfo, Load, Severities};
 pub use requests::{DURATION_BOUNDS, Labels, RequestSample};
+pub use source::Followed;
 
 /// The registry and everything in it. Clones count into the same metrics.
 #[derive(Clone)]
@@ -29,6 +32,7 @@ struct Inner {
     registry: Registry,
     requests: Requests,
     control: Control,
+    source: Source,
     traffic: Traffic,
 }
 
@@ -93,9 +97,10 @@ impl Metrics {
         let requests = Requests::default();
         register(&registry, requests.clone());
         let control = Control::new(&registry);
+        let source = Source::new(&registry);
         let traffic = Traffic::new(&registry);
         process::register(&registry);
-        Self { inner: Arc::new(Inner { registry, requests, control, traffic }) }
+        Self { inner: Arc::new(Inner { registry, requests, control, source, traffic }) }
     }
 
     /// Adds what a worker counted.
@@ -143,6 +148,26 @@ impl Metrics {
     /// How long the last compile took, and how large its result is.
     pub fn compiled(&self, seconds: f64, load: Load) {
         self.inner.control.compiled(seconds, load);
+    }
+
+    /// Whether a watch, by its name and kind of object, follows the API server.
+    pub fn watch_followed(&self, name: &Arc<str>, kind: &'static str, followed: Followed) {
+        self.inner.source.followed(name, kind, followed);
+    }
+
+    /// A watch is not needed any more.
+    pub fn watch_ended(&self, name: &str) {
+        self.inner.source.ended(name);
+    }
+
+    /// A complete list of a kind of object was read.
+    pub fn watch_listed(&self, kind: &str) {
+        self.inner.source.listed(kind);
+    }
+
+    /// Something went wrong while a kind of object was read.
+    pub fn watch_failed(&self, kind: &str, reason: &str) {
+        self.inner.source.failed(kind, reason);
     }
 
     /// All metrics in the text format of Prometheus.

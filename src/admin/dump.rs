@@ -5,20 +5,42 @@ use serde_json::{Value, json};
 use super::explain::{Rule, target};
 use crate::model::Report;
 use crate::model::certificate::Certificate;
+use crate::model::freshness::{Freshness, Watch, WatchState};
 use crate::model::settings::Settings;
 use crate::routing::{Action, Backend, HostTable, Route, Tables};
 
-/// The answer of `/config`.
-pub fn config(tables: &Tables, reports: &[Report]) -> Value {
+/// The answer of `/config` at `now`, in seconds since the epoch.
+pub fn config(tables: &Tables, reports: &[Report], freshness: &Freshness, now: i64) -> Value {
     let certificates = tables.routes.certificates.all();
     let backends = tables.endpoints.backends.iter().enumerate();
     json!({
+        "source": source(freshness, now),
         "hosts": tables.routes.hosts().map(|host| self::host(host)).collect::<Vec<_>>(),
         "backends": backends.filter_map(|(id, b)| backend(id, b)).collect::<Vec<_>>(),
         "certificates": certificates.map(|(host, c)| certificate(&host.to_string(), c)).collect::<Vec<_>>(),
         "settings": settings(&tables.routes.settings),
         "reports": reports.iter().map(report).collect::<Vec<_>>(),
     })
+}
+
+/// How well the API server is followed; of a directory there is nothing to tell.
+fn source(freshness: &Freshness, now: i64) -> Value {
+    let away = |watch: &Watch| watch.state != WatchState::Following;
+    json!({
+        "following": !freshness.watches.iter().any(away),
+        "age_secs": freshness.age_secs(now),
+        "watches": freshness.watches.iter().map(|w| watch(w, now)).collect::<Vec<_>>(),
+    })
+}
+
+fn watch(watch: &Watch, now: i64) -> Value {
+    match &watch.state {
+        WatchState::Following => json!({ "watch": *watch.name, "state": "following" }),
+        WatchState::Listing(why) => json!({ "watch": *watch.name, "state": "listing", "why": why }),
+        WatchState::Away { since, why } => {
+            json!({ "watch": *watch.name, "state": "away", "age_secs": (now - since).max(0), "why": why })
+        }
+    }
 }
 
 /// One report.
@@ -188,7 +210,13 @@ mod tests {
     fn every_part_is_there_even_when_nothing_is_in_force() {
         let object = ObjectRef::new(Kind::Ingress, "shop", "web");
         let reports = [Report::new(&object, Severity::Warning, "ServiceNotFound", "no such Service")];
-        let value = config(&Tables::default(), &reports);
+        let away = WatchState::Away { since: 100, why: "gone fishing".into() };
+        let states = [("Ingress", WatchState::Following), ("Secret", away)];
+        let watches = states.map(|(name, state)| Watch { name: name.into(), state });
+        let value = config(&Tables::default(), &reports, &Freshness { watches: watches.into() }, 107);
+        assert_eq!((&value["source"]["following"], &value["source"]["age_secs"]), (&json!(false), &json!(7)));
+        assert_eq!(value["source"]["watches"][0]["state"], "following");
+        assert_eq!(value["source"]["watches"][1]["why"], "gone fishing");
         assert_eq!(value["hosts"][0]["host"], "*");
         assert_eq!(value["hosts"][0]["routes"][0]["action"], "404");
         assert_eq!(value["settings"]["hsts-max-age"], 31_536_000);

@@ -7,7 +7,7 @@ use foldhash::fast::FixedState;
 
 use super::Options;
 use super::attach::Attached;
-use crate::model::certificate::{Certificate, Secret};
+use crate::model::certificate::{Certificate, CertificateError, Secret};
 use crate::model::policy::Alias;
 use crate::model::route::{Host, Ingress, Tls};
 use crate::model::{Key, Kind, ObjectRef, Report, Severity, Snapshot};
@@ -183,6 +183,9 @@ impl<'a> Chooser<'a> {
         };
         let certificate = match &secret.certificate {
             Ok(certificate) => certificate,
+            Err(error @ CertificateError::Forbidden) => {
+                return Err(Bad { reason: "SecretForbidden", why: error.to_string() });
+            }
             Err(error) => {
                 self.refused.insert(key.clone());
                 return Err(Bad { reason: "CertificateInvalid", why: format!("{}{error}", at(secret)) });
@@ -246,5 +249,36 @@ fn ago(secs: i64) -> String {
         0 => "today".into(),
         1 => "yesterday".into(),
         days => format!("{days} days ago"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ClassOptions, compile};
+    use super::*;
+
+    #[test]
+    fn a_secret_that_may_not_be_read_is_told_to_who_names_it_and_judged_no_further() {
+        let class = ClassOptions { watch_without_class: true, ..ClassOptions::default() };
+        let options = Options { class, ..Options::default() };
+        let object = r#"{"metadata": {"name": "i", "namespace": "ns"},
+            "spec": {"rules": [{"host": "a.example"}], "tls": [{"secretName": "hidden"}]}}"#;
+        let object = serde_json::from_str(object).unwrap();
+        let ingress =
+            crate::translate::ingress(&object, None, &crate::translate::Options::default()).unwrap();
+        let secret = Secret {
+            object: ObjectRef::new(Kind::Secret, "ns", "hidden"),
+            origin: None,
+            certificate: Err(CertificateError::Forbidden),
+        };
+        let mut snapshot = Snapshot::default();
+        snapshot.secrets.insert(secret.object.key.clone(), Arc::new(secret));
+        snapshot.ingresses.insert(ingress.object.key.clone(), Arc::new(ingress));
+        let compiled = compile(&snapshot, &options, 0, None);
+        let told: Vec<_> =
+            compiled.reports.iter().filter(|report| report.reason == "SecretForbidden").collect();
+        assert_eq!((told.len(), told[0].object.to_string().as_str()), (1, "Ingress ns/i"));
+        assert!(told[0].message.contains("get, list and watch secrets"), "{}", told[0]);
+        assert!(compiled.outcomes().iter().all(|outcome| outcome.object.kind == Kind::Ingress));
     }
 }

@@ -177,7 +177,10 @@ pub(super) fn outcomes(
         let origin = other.ingress.origin.as_ref();
         outcomes.push(outcome(&other.ingress.object, origin, other.verdict, 0, other.note.clone()));
     }
-    outcomes.extend(snapshot.secrets.values().map(|secret| secret_outcome(secret, chosen, reports)));
+    // What may not be read is told to who names it, and nothing is known that could be judged.
+    let read = |secret: &&Arc<Secret>| !matches!(secret.certificate, Err(CertificateError::Forbidden));
+    let secrets = snapshot.secrets.values().filter(read);
+    outcomes.extend(secrets.map(|secret| secret_outcome(secret, chosen, reports)));
     outcomes.sort_by(|a, b| a.object.cmp(&b.object));
     outcomes
 }

@@ -98,6 +98,8 @@ pub enum CertificateError {
     Key(String),
     /// The key does not belong to the certificate.
     Mismatch,
+    /// The API server does not let it be read.
+    Forbidden,
 }
 
 impl fmt::Display for CertificateError {
@@ -116,6 +118,9 @@ impl fmt::Display for CertificateError {
             ),
             Self::Mismatch => f.write_str(
                 "\"tls.key\" does not belong to the certificate in \"tls.crt\": replace both together",
+            ),
+            Self::Forbidden => f.write_str(
+                "may not be read by slipway: let its ServiceAccount get, list and watch secrets in that namespace by RBAC",
             ),
         }
     }

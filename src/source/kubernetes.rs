@@ -1,7 +1,41 @@
 //! The API server as a source: watches that survive its failures.
+//!
+//! ```text
+//! collection (requests) ── lines ── watch (list, follow, resume) ──┬─ mirror       Service, EndpointSlice
+//!                                                                  ├─ settings     the ConfigMap
+//!                                                                  ├─ classes ────┐
+//!                                                                  ├─ namespaces ─┤ whose is it?
+//!                                                                  ├─ ingresses <─┘── which Secrets?
+//!                                                                  └─ secrets <──────────┘
+//! ```
+//!
+//! Every object is translated on arrival and dropped. `contact` says how each watch goes, `journal` writes it into the log.
+
+mod backoff;
+mod claim;
+mod classes;
+mod collection;
+mod complaints;
+mod contact;
+mod context;
+mod event;
+mod ingresses;
+mod item;
+mod journal;
+mod lines;
+mod load;
+mod mirror;
+mod namespaces;
+mod object;
+mod reach;
+mod secrets;
+mod settings;
+mod trouble;
+mod watch;
 
 use kube::Client;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch as latest};
+use tokio::task::JoinSet;
 
 use super::Updates;
 use crate::metrics::Metrics;
@@ -10,6 +44,14 @@ use crate::model::selector::Selector;
 use crate::model::{Key, Kind, Name};
 use crate::store::Update;
 use crate::translate;
+
+use context::{Context, Sent};
+use item::Item;
+use mirror::Mirror;
+use object::Read;
+
+/// Demands for Secrets that may wait.
+const DEMANDS: usize = 1024;
 
 /// What to watch, and how it is translated.
 #[derive(Clone, Debug, Default)]
@@ -54,15 +96,54 @@ pub fn kinds(options: &Options) -> Vec<Kind> {
 
 /// Follows the API server until nobody takes updates any more.
 pub async fn run(
-    _client: Client,
-    _options: Options,
-    _updates: Updates,
-    _freshness: watch::Sender<Freshness>,
-    _metrics: Metrics,
+    client: Client,
+    options: Options,
+    updates: Updates,
+    freshness: latest::Sender<Freshness>,
+    metrics: Metrics,
 ) {
+    let context = Context::new(client, options, updates, freshness.into(), metrics, false);
+    let mut tasks = begin(&context);
+    tasks.spawn(journal::write(context.freshness.subscribe()));
+    context.closed().await;
+}
+
+/// Begins to follow everything. The tasks end when this is dropped.
+fn begin(context: &Context) -> JoinSet<Sent> {
+    let mut tasks = JoinSet::new();
+    let (classes, known_classes) = latest::channel(None);
+    tasks.spawn(classes::Following::run(context.clone(), classes));
+    let namespaces = context.options.namespace_selector.clone().map(|selector| {
+        let (chosen, known) = latest::channel(None);
+        tasks.spawn(namespaces::Following::run(context.clone(), selector, chosen));
+        known
+    });
+    let choice = ingresses::Choice { classes: known_classes, namespaces };
+    let (demands, demanded) = mpsc::channel(DEMANDS);
+    tasks.spawn(ingresses::Following::run(context.clone(), choice, demands));
+    tasks.spawn(secrets::Following::run(context.clone(), demanded));
+    tasks.spawn(settings::follow(context.clone()));
+    // The default backend may be in a namespace that is not watched.
+    let elsewhere = context.options.default_backend.clone().filter(|key| !context.covers(&key.namespace));
+    let service = elsewhere
+        .as_ref()
+        .map(|key| context.watch(format!("Service {key}"), context.one(Kind::Service, key)));
+    let slices = elsewhere.as_ref().map(|key| {
+        let collection = context.collection(Kind::EndpointSlice, Some(key.namespace.clone()));
+        let collection = collection.with_labels(format!("kubernetes.io/service-name={}", key.name));
+        context.watch(format!("EndpointSlice of Service {key}"), collection)
+    });
+    for (kind, read, extra) in [
+        (Kind::Service, object::service as fn(&Item) -> Read, service),
+        (Kind::EndpointSlice, object::endpoint_slice, slices),
+    ] {
+        let main = context.watch(kind.to_string(), context.all(kind));
+        tasks.spawn(Mirror::run(context.clone(), kind, read, main, extra));
+    }
+    tasks
 }
 
 /// Reads everything once: complete lists of all kinds, in the order a store takes them. The error says what to do.
-pub async fn load(_client: Client, _options: Options) -> Result<Vec<Update>, String> {
-    Err(String::new())
+pub async fn load(client: Client, options: Options) -> Result<Vec<Update>, String> {
+    load::load(client, options).await
 }

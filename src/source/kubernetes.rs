@@ -147,3 +147,8 @@ fn begin(context: &Context) -> JoinSet<Sent> {
 pub async fn load(client: Client, options: Options) -> Result<Vec<Update>, String> {
     load::load(client, options).await
 }
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;

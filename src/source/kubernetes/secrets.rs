@@ -104,8 +104,10 @@ impl Following {
             following.want(key);
         }
         loop {
+            // What is used is known before the first list, so that nothing of it has to be asked for again.
+            let begun = following.first.as_ref().is_none_or(|first| first.demands_known);
             tokio::select! {
-                event = watch.next() => following.take(event, &mut watch).await?,
+                event = watch.next(), if begun => following.take(event, &mut watch).await?,
                 demand = demands.recv() => following.demanded(demand.ok_or(Closed)?).await?,
                 Some(message) = found.recv() => following.found(message).await?,
                 () = following.singles.ended() => {}

@@ -59,16 +59,16 @@ pub(super) fn all(plan: &HostPlan) -> impl Iterator<Item = Candidate<'_>> {
 /// A path that an older rule has taken.
 pub(super) fn duplicate(host: &Host, loser: &Candidate<'_>, winner: &Candidate<'_>) -> Report {
     let path = &loser.path;
-    let whose = if Arc::ptr_eq(loser.ingress, winner.ingress) {
-        "an earlier path of this Ingress".to_owned()
+    let (reason, whose) = if Arc::ptr_eq(loser.ingress, winner.ingress) {
+        ("RepeatedPath", "an earlier path of this Ingress".to_owned())
     } else {
-        format!("Ingress {}, which is older", winner.ingress.object.key)
+        ("DuplicatePath", format!("Ingress {}, which is older", winner.ingress.object.key))
     };
     let message = format!(
         "host {host} path {} ({}) already belongs to {whose}; this one is not served: remove one of the two",
         path.path, path.kind
     );
-    let report = Report::new(&loser.ingress.object, Severity::Error, "DuplicatePath", message);
+    let report = Report::new(&loser.ingress.object, Severity::Error, reason, message);
     report.at(loser.field(), loser.ingress.origin.as_ref())
 }
 

@@ -1,0 +1,101 @@
+//! An Ingress as JSON, as the API server hands it to a webhook -> model.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::networking::v1;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::{Options, ingress};
+use crate::model::route::Ingress;
+use crate::model::{Key, Kind, ObjectRef, Report, Severity};
+
+/// An Ingress that is to become part of a cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Submitted {
+    /// What it says.
+    pub ingress: Ingress,
+    /// It is on its way out and only waits for its finalizers.
+    pub deleting: bool,
+}
+
+/// The fields that are read; `managedFields`, which is most of an object, is passed over.
+#[derive(Deserialize)]
+struct Object {
+    #[serde(default)]
+    metadata: Metadata,
+    spec: Option<v1::IngressSpec>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<IgnoredAny>,
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+/// Translates an Ingress (networking.k8s.io/v1) from its JSON. `key` names it where it does not name itself.
+pub fn ingress_json(text: &str, key: &Key, options: &Options) -> Result<Submitted, Report> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let object: Object = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = error.path().to_string();
+        let why = error.inner().to_string();
+        let why = why.rsplit_once(" at line ").map_or(why.as_str(), |(why, _)| why);
+        let object = ObjectRef { kind: Kind::Ingress, key: key.clone() };
+        Report::new(&object, Severity::Error, "WrongType", format!("{why}: correct it")).at(field, None)
+    })?;
+    let Metadata { name, namespace, creation_timestamp, deletion_timestamp, annotations } = object.metadata;
+    let or = |given: Option<String>, known: &str| {
+        given.filter(|given| !given.is_empty()).or(Some(known.to_owned()))
+    };
+    let metadata = ObjectMeta {
+        name: or(name, &key.name),
+        namespace: or(namespace, &key.namespace),
+        creation_timestamp,
+        annotations,
+        ..ObjectMeta::default()
+    };
+    let ingress = ingress(&v1::Ingress { metadata, spec: object.spec, status: None }, None, options)?;
+    Ok(Submitted { ingress, deleting: deletion_timestamp.is_some() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Submitted, Report> {
+        ingress_json(text, &Key::new("shop", "web"), &Options::default())
+    }
+
+    #[test]
+    fn what_the_object_does_not_say_the_request_does() {
+        let text = r#"{"kind": "Ingress", "metadata": {"creationTimestamp": "1970-01-01T00:01:00Z", "managedFields": [7]}}"#;
+        let Submitted { ingress, deleting } = read(text).unwrap();
+        assert_eq!(
+            (ingress.object.key, ingress.created, deleting),
+            (Key::new("shop", "web"), Some(60), false)
+        );
+        let text = r#"{"metadata": {"name": "own", "namespace": "its", "deletionTimestamp": "1970-01-01T00:01:00Z"}}"#;
+        let Submitted { ingress, deleting } = read(text).unwrap();
+        assert_eq!((ingress.object.key, ingress.created, deleting), (Key::new("its", "own"), None, true));
+    }
+
+    #[test]
+    fn an_object_of_wrong_types_names_the_field() {
+        for (text, field) in [
+            (r#"{"spec": {"rules": [{}, {"host": 7}]}}"#, "spec.rules[1].host"),
+            (r#"{"metadata": {"annotations": {"a/b": true}}}"#, "metadata.annotations.a/b"),
+        ] {
+            let report = read(text).unwrap_err();
+            assert_eq!((report.field.as_deref(), report.reason), (Some(field), "WrongType"));
+            assert!(!report.message.contains("line"), "{}", report.message);
+        }
+        for broken in ["", "7", "null", "[]", "{", &"[".repeat(1000)] {
+            assert!(read(broken).is_err(), "{broken}");
+        }
+    }
+}

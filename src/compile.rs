@@ -113,6 +113,11 @@ impl Compiled {
             && other.is_none_or(|other| other.verdict != Verdict::NotOurs)
     }
 
+    /// The reports about one object, sorted.
+    pub fn reports_of(&self, object: &ObjectRef) -> &[Report] {
+        outcomes::of(object, &self.reports)
+    }
+
     /// What became of each Ingress and each certificate, sorted. Looks at every one of them.
     pub fn outcomes(&self) -> Vec<Outcome> {
         let State { snapshot, attached, chosen, .. } = &*self.state;

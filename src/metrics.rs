@@ -5,14 +5,17 @@
 //! once a second, so a request touches no shared counter; everything here runs on the control thread or in a worker's
 //! idle moment.
 
+pub mod admission;
 mod control;
 mod process;
 mod requests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus::{IntCounter, Opts, Registry, TextEncoder};
 
+use admission::Admission;
 use control::Control;
 use requests::Requests;
 
@@ -29,6 +32,7 @@ struct Inner {
     registry: Registry,
     requests: Requests,
     control: Control,
+    admission: Admission,
     traffic: Traffic,
 }
 
@@ -93,9 +97,10 @@ impl Metrics {
         let requests = Requests::default();
         register(&registry, requests.clone());
         let control = Control::new(&registry);
+        let admission = Admission::new(&registry);
         let traffic = Traffic::new(&registry);
         process::register(&registry);
-        Self { inner: Arc::new(Inner { registry, requests, control, traffic }) }
+        Self { inner: Arc::new(Inner { registry, requests, control, admission, traffic }) }
     }
 
     /// Adds what a worker counted.
@@ -143,6 +148,16 @@ impl Metrics {
     /// How long the last compile took, and how large its result is.
     pub fn compiled(&self, seconds: f64, load: Load) {
         self.inner.control.compiled(seconds, load);
+    }
+
+    /// A decision of the validating webhook was made.
+    pub fn admission_tested(&self, review: admission::Review) {
+        self.inner.admission.tested(review);
+    }
+
+    /// A request to the validating webhook ended; `took` is the time from its head on.
+    pub fn admission(&self, verdict: admission::Verdict, took: Duration) {
+        self.inner.admission.ended(verdict, took);
     }
 
     /// All metrics in the text format of Prometheus.

@@ -30,7 +30,10 @@ pub(super) struct Refusal {
 
 /// An object of more parts than this is not looked at, which bounds the memory and the time that it can take. A path has
 /// about eight.
-const PARTS: usize = 200_000;
+const PARTS: usize = 100_000;
+
+/// The same for regular expressions, each of which may take a megabyte.
+const EXPRESSIONS: usize = 1000;
 
 /// Errors that an owner can live with: the rest of the object is served, as ingress-nginx would.
 const TOLERATED: &[&str] = &["CanaryNotServed", "RepeatedPath"];
@@ -72,6 +75,9 @@ pub(super) fn decide(
     let old = old.and_then(|old| read(old).ok()).map(|old| old.ingress);
     if old.as_ref() == Some(&ingress) {
         return Ok(allowed()); // whatever changed is nothing that is looked at
+    }
+    if has_many_expressions(&ingress) {
+        return Ok(too_large(old.as_ref().is_some_and(has_many_expressions)));
     }
     Ok(Change { old, new: ingress }.decide(current, rules, now))
 }
@@ -153,6 +159,13 @@ fn refused(refusals: &[(&'static str, String)]) -> Decision {
 /// Whether reading it would take too much. Counts what begins a part, in texts as well.
 fn is_too_large(object: &str) -> bool {
     object.bytes().filter(|byte| b"{[,".contains(byte)).count() > PARTS
+}
+
+fn has_many_expressions(ingress: &Ingress) -> bool {
+    let policy = &ingress.policy;
+    let paths = ingress.rules.iter().map(|rule| rule.paths.len()).sum();
+    let of_paths = if policy.use_regex || policy.rewrite_target.is_some() { paths } else { 0 };
+    of_paths + policy.server_aliases.len() > EXPRESSIONS
 }
 
 fn too_large(was: bool) -> Decision {

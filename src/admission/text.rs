@@ -13,7 +13,7 @@ const WARNINGS: usize = 16;
 const ERROR: usize = 1024;
 
 /// Errors.
-const ERRORS: usize = 20;
+const ERRORS: usize = 10;
 
 /// A report as one line. A message about an annotation names it already.
 pub(super) fn line(report: &Report) -> String {
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(message(["a"].into_iter()), "a");
         assert_eq!(message(["a", "b"].into_iter()), "2 errors:\n- a\n- b");
         let all = message(vec!["a"; 50].into_iter());
-        assert!(all.starts_with("50 errors:\n") && all.ends_with("\n- and 30 more"), "{all}");
+        assert!(all.starts_with("50 errors:\n") && all.ends_with("\n- and 40 more"), "{all}");
     }
 
     #[test]

@@ -38,6 +38,9 @@ struct Metadata {
     annotations: Option<BTreeMap<String, String>>,
 }
 
+/// Bytes of all annotations of an object, as the API server has it.
+const ANNOTATIONS: usize = 256 << 10;
+
 /// Translates an Ingress (networking.k8s.io/v1) from its JSON. `key` names it where it does not name itself.
 pub fn ingress_json(text: &str, key: &Key, options: &Options) -> Result<Submitted, Report> {
     let mut json = serde_json::Deserializer::from_str(text);
@@ -49,6 +52,13 @@ pub fn ingress_json(text: &str, key: &Key, options: &Options) -> Result<Submitte
         Report::new(&object, Severity::Error, "WrongType", format!("{why}: correct it")).at(field, None)
     })?;
     let Metadata { name, namespace, creation_timestamp, deletion_timestamp, annotations } = object.metadata;
+    let size: usize = annotations.iter().flatten().map(|(key, text)| key.len() + text.len()).sum();
+    if size > ANNOTATIONS {
+        let object = ObjectRef { kind: Kind::Ingress, key: key.clone() };
+        let message = "the annotations are larger than Kubernetes allows: make them shorter";
+        let report = Report::new(&object, Severity::Error, "TooLarge", message);
+        return Err(report.at("metadata.annotations", None));
+    }
     let or = |given: Option<String>, known: &str| {
         given.filter(|given| !given.is_empty()).or(Some(known.to_owned()))
     };
@@ -82,6 +92,15 @@ mod tests {
         let text = r#"{"metadata": {"name": "own", "namespace": "its", "deletionTimestamp": "1970-01-01T00:01:00Z"}}"#;
         let Submitted { ingress, deleting } = read(text).unwrap();
         assert_eq!((ingress.object.key, ingress.created, deleting), (Key::new("its", "own"), None, true));
+    }
+
+    #[test]
+    fn annotations_have_the_bound_that_kubernetes_gives_them() {
+        let with = |length| {
+            read(&format!(r#"{{"metadata": {{"annotations": {{"ab": "{}"}}}}}}"#, "x".repeat(length)))
+        };
+        assert!(with(ANNOTATIONS - 2).is_ok());
+        assert_eq!(with(ANNOTATIONS - 1).unwrap_err().reason, "TooLarge");
     }
 
     #[test]

@@ -79,6 +79,19 @@ fn an_object_of_too_many_parts_is_refused_unless_it_was_there() {
     let refused = answer(&review);
     assert_eq!(refused["allowed"], false);
     assert!(refused["status"]["message"].as_str().unwrap().contains("too large"), "{refused}");
+    let paths: Vec<Value> = (0..1001)
+        .map(|n| {
+            let service = json!({ "name": "web", "port": { "number": 80 } });
+            json!({ "path": format!("/{n}"), "pathType": "Prefix", "backend": { "service": service } })
+        })
+        .collect();
+    review["request"]["object"]["spec"]["rules"] =
+        json!([{ "host": "web.example", "http": { "paths": paths } }]);
+    assert_eq!(answer(&review)["allowed"], true);
+    review["request"]["object"]["metadata"]["annotations"] =
+        json!({ "nginx.ingress.kubernetes.io/use-regex": "true" });
+    assert_eq!(answer(&review)["allowed"], false);
+    review["request"]["object"]["spec"]["rules"] = json!(vec![json!({}); 150_000]);
     // Back to a sensible size, or a new label on it: both have to be possible.
     let large = review["request"]["object"].clone();
     review["request"]["operation"] = json!("UPDATE");

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::model::certificate::Certificate;
 use crate::model::map::Map;
-use crate::model::route::Host;
+use crate::model::route::{Host, Ingress};
 use crate::model::{Key, Name, ObjectRef, Place, Report, Snapshot};
 use crate::routing::{RoutingTable, Tables};
 use attach::Attached;
@@ -199,6 +199,11 @@ pub fn compile(snapshot: &Snapshot, options: &Options, now: i64, previous: Optio
     let (backends, endpoints) = (state.attached.registry.used(), state.backends.targets);
     let size = Size { hosts, routes, backends, endpoints };
     Compiled { tables, reports, size, state: Arc::new(state) }
+}
+
+/// Whether an Ingress would be ours, served or not: by its name, its class and nothing else.
+pub fn is_ours(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> bool {
+    class::is_ours(ingress, snapshot, options)
 }
 
 type Kept<'a> = Option<(&'a Compiled, &'a State)>;

@@ -17,7 +17,7 @@ mod value;
 pub use class::ingress_class;
 pub use endpoints::{endpoint_slice, endpoints};
 pub use ingress::ingress;
-pub use json::{Submitted, ingress_json};
+pub use json::{Submitted, ingress_head_json, ingress_json};
 pub use secret::secret;
 pub use service::service;
 pub use v1beta1::upgrade as upgrade_v1beta1;

@@ -56,6 +56,10 @@ pub(super) fn decide(
     }
     let Some(object) = request.object else { return Err("the AdmissionReview's request has no object") };
     let key = Key::new(request.namespace.as_str(), request.name.as_str());
+    let head = translate::ingress_head_json(object.get(), &key);
+    if head.is_some_and(|head| !compile::is_ours(&head, current.snapshot(), &rules.compile)) {
+        return Ok(allowed());
+    }
     let read = |text: &str| translate::ingress_json(text, &key, &rules.translate);
     let old = request.old_object.map(RawValue::get);
     if is_too_large(object.get()) {
@@ -97,9 +101,6 @@ impl Change {
             compile::compile(&snapshot, &rules.compile, now, Some(former))
         };
         let after = compile_with(Some(&self.new), current);
-        if !after.is_ours(key) {
-            return allowed();
-        }
         // What is in force may be behind the API server, or ahead of it.
         let in_force = current.snapshot().ingresses.get(key).map(|ingress| &**ingress);
         let before = if in_force == self.old.as_ref() {

@@ -10,7 +10,7 @@ use crate::model::route::{BackendRef, Host, Ingress, Path, PathKind, PortRef, Ru
 use crate::model::{Kind, Name, ObjectRef, Origin, Report, Severity};
 
 /// The annotation that names the class, from before there was `spec.ingressClassName`.
-const CLASS: &str = "kubernetes.io/ingress.class";
+pub(super) const CLASS: &str = "kubernetes.io/ingress.class";
 
 /// Translates an Ingress. A rule or path that cannot be understood is left out and told in [`Ingress::reports`]; `Err`
 /// only when the object has no name.

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::ingress::CLASS;
 use super::{Options, ingress};
 use crate::model::route::Ingress;
 use crate::model::{Key, Kind, ObjectRef, Report, Severity};
@@ -38,6 +39,50 @@ struct Metadata {
     annotations: Option<BTreeMap<String, String>>,
 }
 
+/// The fields that say which controller an Ingress belongs to. All others are passed over.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    metadata: HeadMetadata,
+    #[serde(default)]
+    spec: HeadSpec,
+}
+
+#[derive(Default, Deserialize)]
+struct HeadMetadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    annotations: Option<HeadAnnotations>,
+}
+
+#[derive(Deserialize)]
+struct HeadAnnotations {
+    #[serde(rename = "kubernetes.io/ingress.class")]
+    class: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HeadSpec {
+    ingress_class_name: Option<String>,
+}
+
+/// An Ingress without anything but its name and its class, which takes little of any JSON. `None` when that cannot be
+/// read.
+pub fn ingress_head_json(text: &str, key: &Key) -> Option<Ingress> {
+    let Head { metadata, spec } = serde_json::from_str(text).ok()?;
+    let HeadMetadata { name, namespace, annotations } = metadata;
+    let class = annotations.and_then(|annotations| annotations.class);
+    let metadata = ObjectMeta {
+        name: or(name, &key.name),
+        namespace: or(namespace, &key.namespace),
+        annotations: class.map(|class| BTreeMap::from([(CLASS.to_owned(), class)])),
+        ..ObjectMeta::default()
+    };
+    let spec = v1::IngressSpec { ingress_class_name: spec.ingress_class_name, ..v1::IngressSpec::default() };
+    ingress(&v1::Ingress { metadata, spec: Some(spec), status: None }, None, &Options::default()).ok()
+}
+
 /// Bytes of all annotations of an object, as the API server has it.
 const ANNOTATIONS: usize = 256 << 10;
 
@@ -59,9 +104,6 @@ pub fn ingress_json(text: &str, key: &Key, options: &Options) -> Result<Submitte
         let report = Report::new(&object, Severity::Error, "TooLarge", message);
         return Err(report.at("metadata.annotations", None));
     }
-    let or = |given: Option<String>, known: &str| {
-        given.filter(|given| !given.is_empty()).or(Some(known.to_owned()))
-    };
     let metadata = ObjectMeta {
         name: or(name, &key.name),
         namespace: or(namespace, &key.namespace),
@@ -71,6 +113,11 @@ pub fn ingress_json(text: &str, key: &Key, options: &Options) -> Result<Submitte
     };
     let ingress = ingress(&v1::Ingress { metadata, spec: object.spec, status: None }, None, options)?;
     Ok(Submitted { ingress, deleting: deletion_timestamp.is_some() })
+}
+
+/// What the object does not say of its name the request does.
+fn or(given: Option<String>, known: &str) -> Option<String> {
+    given.filter(|given| !given.is_empty()).or_else(|| Some(known.to_owned()))
 }
 
 #[cfg(test)]
@@ -92,6 +139,20 @@ mod tests {
         let text = r#"{"metadata": {"name": "own", "namespace": "its", "deletionTimestamp": "1970-01-01T00:01:00Z"}}"#;
         let Submitted { ingress, deleting } = read(text).unwrap();
         assert_eq!((ingress.object.key, ingress.created, deleting), (Key::new("its", "own"), None, true));
+    }
+
+    #[test]
+    fn the_head_has_name_and_class_whatever_else_there_is() {
+        let head = |text: &str| {
+            ingress_head_json(text, &Key::new("shop", "web"))
+                .map(|head| (head.class_name, head.class_annotation))
+        };
+        let both = r#"{"metadata": {"annotations": {"a": 7, "kubernetes.io/ingress.class": "x"}},
+            "spec": {"rules": 7, "ingressClassName": "y"}}"#;
+        assert_eq!(head(both), Some((Some("y".into()), Some("x".into()))));
+        assert_eq!(head("{}"), Some((None, None)));
+        assert_eq!(head(r#"{"spec": {"ingressClassName": 7}}"#), None);
+        assert_eq!(head(""), None);
     }
 
     #[test]

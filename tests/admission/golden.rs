@@ -92,6 +92,10 @@ fn an_object_of_too_many_parts_is_refused_unless_it_was_there() {
         json!({ "nginx.ingress.kubernetes.io/use-regex": "true" });
     assert_eq!(answer(&review)["allowed"], false);
     review["request"]["object"]["spec"]["rules"] = json!(vec![json!({}); 150_000]);
+    // It is another controller's to say so.
+    review["request"]["object"]["spec"]["ingressClassName"] = json!("other");
+    assert_eq!(answer(&review)["allowed"], true);
+    review["request"]["object"]["spec"]["ingressClassName"] = json!("nginx");
     // Back to a sensible size, or a new label on it: both have to be possible.
     let large = review["request"]["object"].clone();
     review["request"]["operation"] = json!("UPDATE");

@@ -142,7 +142,7 @@ impl Admission {
     }
 }
 
-/// The API server asks for HTTP/1.1 only.
+/// HTTP/1.1 only: an API server that is offered nothing else takes it, and one review a connection is simple to bound.
 fn tls(files: &Files) -> ServerConfig {
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()

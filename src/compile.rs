@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::model::certificate::Certificate;
 use crate::model::map::Map;
-use crate::model::route::Host;
+use crate::model::route::{Host, Ingress};
 use crate::model::selector::Selector;
 use crate::model::{Key, Name, ObjectRef, Place, Report, Snapshot};
 use crate::routing::{RoutingTable, Tables};
@@ -116,6 +116,11 @@ impl Compiled {
             && other.is_none_or(|other| other.verdict != Verdict::NotOurs)
     }
 
+    /// The reports about one object, sorted.
+    pub fn reports_of(&self, object: &ObjectRef) -> &[Report] {
+        outcomes::of(object, &self.reports)
+    }
+
     /// What became of each Ingress and each certificate, sorted. Looks at every one of them.
     pub fn outcomes(&self) -> Vec<Outcome> {
         let State { snapshot, attached, chosen, .. } = &*self.state;
@@ -197,6 +202,11 @@ pub fn compile(snapshot: &Snapshot, options: &Options, now: i64, previous: Optio
     let (backends, endpoints) = (state.attached.registry.used(), state.backends.targets);
     let size = Size { hosts, routes, backends, endpoints };
     Compiled { tables, reports, size, state: Arc::new(state) }
+}
+
+/// Whether an Ingress would be ours, served or not: by its name, its class and nothing else.
+pub fn is_ours(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> bool {
+    class::is_ours(ingress, snapshot, options)
 }
 
 type Kept<'a> = Option<(&'a Compiled, &'a State)>;

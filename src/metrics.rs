@@ -5,15 +5,18 @@
 //! once a second, so a request touches no shared counter; everything here runs on the control thread or in a worker's
 //! idle moment.
 
+pub mod admission;
 mod control;
 mod process;
 mod requests;
 mod source;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus::{IntCounter, Opts, Registry, TextEncoder};
 
+use admission::Admission;
 use control::Control;
 use requests::Requests;
 use source::Source;
@@ -33,6 +36,7 @@ struct Inner {
     requests: Requests,
     control: Control,
     source: Source,
+    admission: Admission,
     traffic: Traffic,
 }
 
@@ -98,9 +102,10 @@ impl Metrics {
         register(&registry, requests.clone());
         let control = Control::new(&registry);
         let source = Source::new(&registry);
+        let admission = Admission::new(&registry);
         let traffic = Traffic::new(&registry);
         process::register(&registry);
-        Self { inner: Arc::new(Inner { registry, requests, control, source, traffic }) }
+        Self { inner: Arc::new(Inner { registry, requests, control, source, admission, traffic }) }
     }
 
     /// Adds what a worker counted.
@@ -168,6 +173,16 @@ impl Metrics {
     /// Something went wrong while a kind of object was read.
     pub fn watch_failed(&self, kind: &str, reason: &str) {
         self.inner.source.failed(kind, reason);
+    }
+
+    /// A decision of the validating webhook was made.
+    pub fn admission_tested(&self, review: admission::Review) {
+        self.inner.admission.tested(review);
+    }
+
+    /// A request to the validating webhook ended; `took` is the time from its head on.
+    pub fn admission(&self, verdict: admission::Verdict, took: Duration) {
+        self.inner.admission.ended(verdict, took);
     }
 
     /// All metrics in the text format of Prometheus.

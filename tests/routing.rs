@@ -358,6 +358,26 @@ fn of_duplicates_the_oldest_ingress_wins_and_the_other_is_told() {
 }
 
 #[test]
+fn an_ingress_of_many_hosts_has_each_of_its_rules_in_its_place() {
+    let hosts: Vec<String> = (0..100).map(|n| format!("h{n}.com")).chain(["h3.com".into()]).collect();
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    let mut many = ingress("a", &hosts, &[("/x", Prefix)]);
+    many.rules[100].paths = vec![Path { path: "/y".into(), ..many.rules[7].paths[0].clone() }];
+    let compiled = compiled(vec![many, at(ingress("b", &["h7.com"], &[("/x", Prefix), ("/z", Prefix)]), 1)]);
+    let rows = [
+        ("h0.com", "/x", "a:s0"),
+        ("h99.com", "/x", "a:s0"),
+        ("h3.com", "/x", "a:s0"),
+        ("h3.com", "/y", "a:s0"),
+        ("h4.com", "/y", "404"),
+        ("h7.com", "/x", "a:s0"),
+        ("h7.com", "/z", "b:s1"),
+        ("h100.com", "/x", "404"),
+    ];
+    check(&compiled.tables.routes, &rows);
+}
+
+#[test]
 fn the_same_path_of_another_kind_is_no_duplicate_and_paths_of_two_ingresses_add_up() {
     let compiled = compiled(vec![
         ingress("a", &["foo.com"], &[("/x", Prefix)]),

@@ -167,6 +167,7 @@ fn settings(s: &Settings) -> Value {
         "denylist-source-range": nets(&s.deny_sources),
         "service-upstream": s.service_upstream,
         "retry-non-idempotent": s.retry_non_idempotent,
+        "strict-validate-path-type": s.strict_path_type,
         "use-http2": s.use_http2,
         "ssl-protocols": { "TLSv1.2": s.tls12, "TLSv1.3": s.tls13 },
         "access-log": s.access_log,

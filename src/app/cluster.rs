@@ -45,8 +45,7 @@ pub(super) fn plan(
         address: SocketAddr::new(host, admission.port),
         certificate: admission.certificate.clone(),
         key: admission.key.clone(),
-        translate: source.translate.clone(),
-        compile,
+        rules: admission::Rules { translate: source.translate.clone(), compile },
     });
     let status = options::status(config);
     Ok(Cluster { kubeconfig: kubeconfig.map(Path::to_owned), source, status, admission })

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-use crate::proxy;
+use crate::{admission, proxy};
 
 /// Why the program cannot start.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub enum Error {
     /// A traffic address, with the flag that chooses it.
     Listen(SocketAddr, &'static str, io::Error),
     /// The validating webhook's address or certificate.
-    Admission(SocketAddr, io::Error),
+    Admission(SocketAddr, admission::Error),
     /// Anything else of the proxy.
     Proxy(proxy::Error),
     /// A flag's value: the text names the flag.
@@ -46,7 +46,10 @@ impl fmt::Display for Error {
             Self::Runtime(why) => write!(f, "cannot start: {why}"),
             Self::Admin(address, why) => listen(f, *address, "--healthz-port", why),
             Self::Listen(address, flag, why) => listen(f, *address, flag, why),
-            Self::Admission(address, why) => listen(f, *address, "--admission-port", why),
+            Self::Admission(address, admission::Error::Listen(why)) => {
+                listen(f, *address, "--admission-port", why)
+            }
+            Self::Admission(_, error) => error.fmt(f),
             Self::Proxy(error) => error.fmt(f),
             Self::Flag(text) | Self::Source(text) => f.write_str(text),
             Self::Certificate(why) => write!(f, "cannot make a self-signed certificate: {why}"),

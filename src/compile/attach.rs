@@ -8,6 +8,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 
 use super::aliases;
+use super::candidate::Rules;
 use super::class::{self, Other, older_first};
 use super::host::{self, Context, HostBuild};
 use super::plan::{self, Delta, HostPlan};
@@ -146,6 +147,7 @@ impl Attached {
             settings: &snapshot.settings,
             registry: &mut registry,
             traffics: &mut Traffics::default(),
+            rules: Rules::default(),
             default_backend,
             empty: "".into(),
             slash: "/".into(),

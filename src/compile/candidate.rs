@@ -1,6 +1,9 @@
 //! The paths that Ingresses want on a host, the fields they come from, and what to say when one loses.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::fast::FixedState;
 
 use super::plan::HostPlan;
 use crate::model::route::{Host, Ingress, Path, PathKind, Rule};
@@ -48,27 +51,55 @@ impl Field {
     }
 }
 
-/// Every path of the plan, in the order of its Ingresses.
-pub(super) fn all(plan: &HostPlan) -> impl Iterator<Item = Candidate<'_>> {
-    plan.ingresses.iter().enumerate().flat_map(|(of, ingress)| {
-        let rules = ingress.rules.iter().filter(|rule| rule.host == plan.host);
-        rules.flat_map(move |rule| rule.paths.iter().map(move |path| Candidate { of, ingress, rule, path }))
-    })
+/// Gives `take` every path of the plan, in the order of its Ingresses.
+pub(super) fn each<'p>(plan: &'p HostPlan, rules: &mut Rules, mut take: impl FnMut(Candidate<'p>)) {
+    for (of, ingress) in plan.ingresses.iter().enumerate() {
+        let mut take = |rule: &'p Rule| {
+            rule.paths.iter().for_each(|path| take(Candidate { of, ingress, rule, path }));
+        };
+        if ingress.rules.len() <= MANY {
+            ingress.rules.iter().filter(|rule| rule.host == plan.host).for_each(take);
+        } else {
+            rules.of(ingress, &plan.host).iter().for_each(|&at| take(&ingress.rules[at]));
+        }
+    }
+}
+
+/// An Ingress of more rules than this is looked through once, not once for each of its hosts.
+const MANY: usize = 32;
+
+/// Where the rules for each host stand in Ingresses of many rules.
+#[derive(Default)]
+pub(super) struct Rules {
+    places: HashMap<*const Ingress, HashMap<Host, Vec<usize>, FixedState>, FixedState>,
+}
+
+impl Rules {
+    fn of(&mut self, ingress: &Arc<Ingress>, host: &Host) -> &[usize] {
+        let places = self.places.entry(Arc::as_ptr(ingress)).or_insert_with(|| {
+            let mut places: HashMap<Host, Vec<usize>, FixedState> = HashMap::default();
+            for (at, rule) in ingress.rules.iter().enumerate() {
+                places.entry(rule.host.clone()).or_default().push(at);
+            }
+            places
+        });
+        places.get(host).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// A path that an older rule has taken.
 pub(super) fn duplicate(host: &Host, loser: &Candidate<'_>, winner: &Candidate<'_>) -> Report {
     let path = &loser.path;
-    let whose = if Arc::ptr_eq(loser.ingress, winner.ingress) {
-        "an earlier path of this Ingress".to_owned()
+    let (reason, whose) = if Arc::ptr_eq(loser.ingress, winner.ingress) {
+        ("RepeatedPath", "an earlier path of this Ingress".to_owned())
     } else {
-        format!("Ingress {}, which is older", winner.ingress.object.key)
+        ("DuplicatePath", format!("Ingress {}, which is older", winner.ingress.object.key))
     };
     let message = format!(
         "host {host} path {} ({}) already belongs to {whose}; this one is not served: remove one of the two",
         path.path, path.kind
     );
-    let report = Report::new(&loser.ingress.object, Severity::Error, "DuplicatePath", message);
+    let report = Report::new(&loser.ingress.object, Severity::Error, reason, message);
     report.at(loser.field(), loser.ingress.origin.as_ref())
 }
 

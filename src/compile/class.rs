@@ -23,6 +23,11 @@ pub(super) fn select(ingress: &Arc<Ingress>, snapshot: &Snapshot, options: &Opti
     Some(Other { ingress: ingress.clone(), verdict, note, report })
 }
 
+/// Whether an Ingress is of a class that is ours, served or not.
+pub(super) fn is_ours(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> bool {
+    judge(ingress, snapshot, options).err().is_none_or(|no| no.verdict != Verdict::NotOurs)
+}
+
 /// For people: by what an Ingress is ours.
 pub(super) fn class_note(ingress: &Ingress) -> String {
     match (&ingress.class_name, &ingress.class_annotation) {

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::candidate::{self, Candidate, Field};
+use super::candidate::{self, Candidate, Field, Rules};
 use super::plan::HostPlan;
 use super::registry::{BackendKey, Registry};
 use super::traffic::Traffics;
@@ -45,6 +45,7 @@ pub(super) struct Context<'a> {
     pub(super) settings: &'a Settings,
     pub(super) registry: &'a mut Registry,
     pub(super) traffics: &'a mut Traffics,
+    pub(super) rules: Rules,
     /// `--default-backend-service`.
     pub(super) default_backend: Option<(BackendId, Key)>,
     pub(super) empty: Name,
@@ -121,14 +122,15 @@ impl<'p> Builder<'p, '_, '_> {
     fn candidates(&mut self) -> Vec<Candidate<'p>> {
         let mut winners: HashMap<(&str, bool), Candidate<'p>> = HashMap::new();
         let mut candidates = Vec::new();
-        for candidate in candidate::all(self.plan) {
+        let (host, reports) = (&self.plan.host, &mut self.reports);
+        candidate::each(self.plan, &mut self.context.rules, |candidate| {
             let winner = *winners.entry((&candidate.path.path, candidate.is_exact())).or_insert(candidate);
             if std::ptr::eq(winner.path, candidate.path) {
                 candidates.push(candidate);
             } else {
-                self.reports.push(candidate::duplicate(&self.plan.host, &candidate, &winner));
+                reports.push(candidate::duplicate(host, &candidate, &winner));
             }
-        }
+        });
         // ingress-nginx renders the prefix `/foo/` where `/foo` stands; on hosts with expressions it has to come
         // before the Exact `/foo`, which would match what is below it as well.
         let exact_last = self.regex;

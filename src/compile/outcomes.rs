@@ -235,7 +235,7 @@ fn describe(certificate: &Certificate) -> String {
 }
 
 /// The reports about one object, of a sorted list.
-fn of<'r>(object: &ObjectRef, reports: &'r [Report]) -> &'r [Report] {
+pub(super) fn of<'r>(object: &ObjectRef, reports: &'r [Report]) -> &'r [Report] {
     let start = reports.partition_point(|report| report.object < *object);
     let end = start + reports[start..].partition_point(|report| report.object == *object);
     &reports[start..end]

@@ -207,7 +207,7 @@ fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGa
     gauges
 }
 
-fn figure(count: usize) -> i64 {
+pub(super) fn figure(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 

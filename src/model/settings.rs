@@ -62,6 +62,9 @@ pub struct Settings {
     pub deny_sources: Vec<IpNet>,
     /// `service-upstream`.
     pub service_upstream: bool,
+    /// `strict-validate-path-type`: admission refuses Exact and Prefix paths of other characters than letters, digits and
+    /// `. _ - /`.
+    pub strict_path_type: bool,
     /// `keep-alive`: idle time of client connections; zero turns keep-alive off.
     pub keep_alive: Duration,
     /// `keep-alive-requests`: requests on one client connection; 0 is unlimited.
@@ -141,6 +144,7 @@ impl Default for Settings {
             allow_sources: Vec::new(),
             deny_sources: Vec::new(),
             service_upstream: false,
+            strict_path_type: true,
             keep_alive: Duration::from_secs(75),
             keep_alive_requests: 1000,
             upstream_keepalive_connections: 320,

@@ -10,7 +10,7 @@ use crate::model::route::{BackendRef, Host, Ingress, Path, PathKind, PortRef, Ru
 use crate::model::{Kind, Name, ObjectRef, Origin, Report, Severity};
 
 /// The annotation that names the class, from before there was `spec.ingressClassName`.
-const CLASS: &str = "kubernetes.io/ingress.class";
+pub(super) const CLASS: &str = "kubernetes.io/ingress.class";
 
 /// Translates an Ingress. A rule or path that cannot be understood is left out and told in [`Ingress::reports`]; `Err`
 /// only when the object has no name.
@@ -23,7 +23,7 @@ pub fn ingress(
     let none = BTreeMap::new();
     let annotations = object.metadata.annotations.as_ref().unwrap_or(&none);
     let (policy, reports) = annotation::policy(annotations, &name, origin.as_ref(), options);
-    let mut told = Told { object: &name, origin: origin.as_ref(), reports };
+    let mut told = Told { object: &name, origin: origin.as_ref(), reports, more: Vec::new() };
     let empty = v1::IngressSpec::default();
     let spec = object.spec.as_ref().unwrap_or(&empty);
     let default_backend =
@@ -36,7 +36,7 @@ pub fn ingress(
     let rules = rules.iter().enumerate().filter_map(|(at, r)| rule(at, r, &mut told)).collect();
     let tls = spec.tls.as_deref().unwrap_or_default();
     let tls = tls.iter().enumerate().map(|(at, entry)| tls_entry(at, entry, &mut told)).collect();
-    let reports = told.reports;
+    let reports = told.end();
     Ok(Ingress {
         object: name,
         origin,
@@ -51,16 +51,33 @@ pub fn ingress(
     })
 }
 
+/// Nobody reads more reports about one object than this, but an object of nothing but faults would make very many.
+const MOST: usize = 200;
+
 /// Where to tell what is wrong.
 struct Told<'a> {
     object: &'a ObjectRef,
     origin: Option<&'a Arc<Origin>>,
     reports: Vec<Report>,
+    /// How bad what is not told one by one is.
+    more: Vec<Severity>,
 }
 
 impl Told<'_> {
     fn tell(&mut self, severity: Severity, reason: &'static str, field: &str, message: String) {
-        self.reports.push(Report::new(self.object, severity, reason, message).at(field, self.origin));
+        if self.reports.len() < MOST {
+            self.reports.push(Report::new(self.object, severity, reason, message).at(field, self.origin));
+        } else {
+            self.more.push(severity);
+        }
+    }
+
+    fn end(mut self) -> Vec<Report> {
+        if let Some(worst) = self.more.iter().max() {
+            let message = format!("{} more faults are not told: mend those that are", self.more.len());
+            self.reports.push(Report::new(self.object, *worst, "MoreFaults", message).of(self.origin));
+        }
+        self.reports
     }
 }
 
@@ -248,6 +265,19 @@ mod tests {
             (1, "*.fine.example")
         );
         assert_eq!(ingress.reports[0].field.as_deref(), Some("spec.rules[0].host"));
+    }
+
+    #[test]
+    fn an_object_of_nothing_but_faults_is_told_in_part_and_its_errors_are_not_hidden() {
+        let rules = |text: &str| format!(r#"{{"rules": [{}]}}"#, vec![text; MOST + 1].join(","));
+        let warnings =
+            r#"{"http": {"paths": [{"path": "/", "backend": {"resource": {"kind": "a", "name": "b"}}}]}}"#;
+        let Ingress { reports, .. } = translate(&rules(warnings));
+        assert_eq!((reports.len(), reports[MOST].severity), (MOST + 1, Severity::Warning));
+        let both = rules(warnings).replace("]}}]}", r#"]}}, {"host": "!"}]}"#);
+        let Ingress { reports, .. } = translate(&both);
+        assert_eq!((reports.len(), reports[MOST].severity), (MOST + 1, Severity::Error));
+        assert!(reports[MOST].message.starts_with("2 more faults"), "{}", reports[MOST].message);
     }
 
     #[test]

@@ -170,7 +170,9 @@ pub(super) fn header_text(text: &str) -> Result<&str, String> {
 
 /// The name in `known` that `word` most likely meant.
 pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let length = word.chars().count();
     known
+        .filter(|name| name.len().abs_diff(length) <= 1 + name.len() / 5) // comparing takes time, and words may be long
         .map(|name| (strsim::damerau_levenshtein(word, name), name))
         .filter(|(distance, name)| *distance <= 1 + name.len().min(word.len()) / 5)
         .min()

@@ -55,6 +55,7 @@ flag!(enable_real_ip, enable_real_ip);
 flag!(proxy_add_original_uri_header, proxy_add_original_uri_header);
 flag!(retry_non_idempotent, retry_non_idempotent);
 flag!(service_upstream, service_upstream);
+flag!(strict_path_type, strict_path_type);
 flag!(use_http2, use_http2);
 flag!(log_escape_json, log_escape_json);
 

@@ -171,7 +171,7 @@ pub const TABLE: &[Setting] = &[
     known("ssl-session-timeout", &[], "", Note),
     known("stream-access-log-path", &[], "", Note),
     known("stream-snippet", &[], SNIPPET, Warning),
-    known("strict-validate-path-type", &["true"], POLICY, Warning),
+    into("strict-validate-path-type", read::strict_path_type),
     known("syslog-host", &[], LOG, Warning),
     known("syslog-port", &[], LOG, Warning),
     into("upstream-keepalive-connections", read::upstream_keepalive_connections),

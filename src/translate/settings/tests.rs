@@ -43,6 +43,7 @@ fn the_documented_defaults_written_out_change_nothing() {
             ("worker-shutdown-timeout", "240s"),
             ("use-gzip", "false"),
             ("server-tokens", "false"),
+            ("strict-validate-path-type", "true"),
             ("log-format-upstream", crate::model::settings::DEFAULT_LOG_FORMAT),
         ],
         &[],

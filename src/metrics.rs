@@ -7,6 +7,7 @@
 
 mod control;
 mod process;
+mod publishing;
 mod requests;
 
 use std::sync::Arc;
@@ -14,9 +15,11 @@ use std::sync::Arc;
 use prometheus::{IntCounter, Opts, Registry, TextEncoder};
 
 use control::Control;
+use publishing::Publishing;
 use requests::Requests;
 
 pub use control::{CertificateInfo, Load, Severities};
+pub use publishing::EventAction;
 pub use requests::{DURATION_BOUNDS, Labels, RequestSample};
 
 /// The registry and everything in it. Clones count into the same metrics.
@@ -29,6 +32,7 @@ struct Inner {
     registry: Registry,
     requests: Requests,
     control: Control,
+    publishing: Publishing,
     traffic: Traffic,
 }
 
@@ -93,9 +97,10 @@ impl Metrics {
         let requests = Requests::default();
         register(&registry, requests.clone());
         let control = Control::new(&registry);
+        let publishing = Publishing::new(&registry);
         let traffic = Traffic::new(&registry);
         process::register(&registry);
-        Self { inner: Arc::new(Inner { registry, requests, control, traffic }) }
+        Self { inner: Arc::new(Inner { registry, requests, control, publishing, traffic }) }
     }
 
     /// Adds what a worker counted.
@@ -143,6 +148,21 @@ impl Metrics {
     /// How long the last compile took, and how large its result is.
     pub fn compiled(&self, seconds: f64, load: Load) {
         self.inner.control.compiled(seconds, load);
+    }
+
+    /// Whether this replica holds the Lease of that name, and so writes status and Events.
+    pub fn leading(&self, lease: &str, leading: bool) {
+        self.inner.publishing.leading(lease, leading);
+    }
+
+    /// The status of an Ingress was written, or could not be.
+    pub fn status_written(&self, well: bool) {
+        self.inner.publishing.status_written(well);
+    }
+
+    /// An Event was written or deleted, or could not be.
+    pub fn event_written(&self, action: EventAction, well: bool) {
+        self.inner.publishing.event_written(action, well);
     }
 
     /// All metrics in the text format of Prometheus.

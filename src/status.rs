@@ -1,11 +1,20 @@
 //! Writes back to the cluster what became of Ingresses: addresses into their status, reports as Events. Only the leader.
 
+mod candidate;
+mod election;
+#[cfg(test)]
+mod fake;
+mod fault;
+mod lead;
+mod pace;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
 use tokio::sync::{oneshot, watch};
 
+use self::election::Election;
 use crate::metrics::Metrics;
 use crate::model::status::{Address, IngressStatus};
 use crate::model::{Key, Name, Report};
@@ -45,12 +54,24 @@ pub struct Desired {
 /// Writes until `stop` is sent or dropped, then hands over: removes the addresses when this is the last replica, releases
 /// the Lease, and returns. `look` makes of a publication what there is to write.
 pub async fn run<T>(
-    _client: Client,
-    _options: Options,
+    client: Client,
+    options: Options,
     _publications: watch::Receiver<Option<T>>,
     _look: impl Fn(&T) -> Desired,
-    _metrics: Metrics,
+    metrics: Metrics,
     stop: oneshot::Receiver<()>,
 ) {
-    let _ = stop.await;
+    let lease = options.lease.clone();
+    let mut election = Election::new(client, lease, identity(&options), options.ttl, metrics);
+    tokio::select! {
+        _ = election.run() => {}
+        _ = stop => {}
+    }
+    election.release().await;
+}
+
+/// How this replica is named in the Lease: after its pod, else by chance.
+fn identity(options: &Options) -> String {
+    let by_chance = || format!("slipway-{:016x}", fastrand::u64(..));
+    options.pod.as_ref().map_or_else(by_chance, |pod| pod.name.to_string())
 }

@@ -8,6 +8,7 @@
 pub mod admission;
 mod control;
 mod process;
+mod publishing;
 mod requests;
 mod source;
 
@@ -18,10 +19,12 @@ use prometheus::{IntCounter, Opts, Registry, TextEncoder};
 
 use admission::Admission;
 use control::Control;
+use publishing::Publishing;
 use requests::Requests;
 use source::Source;
 
 pub use control::{CertificateInfo, Load, Severities};
+pub use publishing::EventAction;
 pub use requests::{DURATION_BOUNDS, Labels, RequestSample};
 pub use source::Followed;
 
@@ -37,6 +40,7 @@ struct Inner {
     control: Control,
     source: Source,
     admission: Admission,
+    publishing: Publishing,
     traffic: Traffic,
 }
 
@@ -103,9 +107,12 @@ impl Metrics {
         let control = Control::new(&registry);
         let source = Source::new(&registry);
         let admission = Admission::new(&registry);
+        let publishing = Publishing::new(&registry);
         let traffic = Traffic::new(&registry);
         process::register(&registry);
-        Self { inner: Arc::new(Inner { registry, requests, control, source, admission, traffic }) }
+        Self {
+            inner: Arc::new(Inner { registry, requests, control, source, admission, publishing, traffic }),
+        }
     }
 
     /// Adds what a worker counted.
@@ -183,6 +190,21 @@ impl Metrics {
     /// A request to the validating webhook ended; `took` is the time from its head on.
     pub fn admission(&self, verdict: admission::Verdict, took: Duration) {
         self.inner.admission.ended(verdict, took);
+    }
+
+    /// Whether this replica holds the Lease of that name, and so writes status and Events.
+    pub fn leading(&self, lease: &str, leading: bool) {
+        self.inner.publishing.leading(lease, leading);
+    }
+
+    /// The status of an Ingress was written, or could not be.
+    pub fn status_written(&self, well: bool) {
+        self.inner.publishing.status_written(well);
+    }
+
+    /// An Event was written or deleted, or could not be.
+    pub fn event_written(&self, action: EventAction, well: bool) {
+        self.inner.publishing.event_written(action, well);
     }
 
     /// All metrics in the text format of Prometheus.

@@ -89,7 +89,7 @@ fn parse(pem: &Pem, chain: &Path, key: &Path) -> Result<Certificate, String> {
         CertificateError::Chain(why) => format!("{CHAIN} {chain} is no PEM certificate chain: {why}"),
         CertificateError::Key(why) => format!("{KEY} {key} is no PEM private key of a known kind: {why}"),
         CertificateError::Mismatch => format!("{KEY} {key} does not belong to the certificate in {chain}"),
-        CertificateError::Missing(_) => error.to_string(),
+        CertificateError::Missing(_) | CertificateError::Forbidden => error.to_string(),
     })
 }
 

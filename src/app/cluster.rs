@@ -140,9 +140,10 @@ impl Publishing {
 
 /// What there is to write back of what is in force.
 fn desired(compiled: &Compiled) -> Desired {
-    let statuses = compiled.snapshot().statuses.iter().filter(|(key, _)| compiled.is_ours(key));
+    let known = compiled.clone();
     Desired {
-        ours: statuses.map(|(key, status)| (key.clone(), status.clone())).collect(),
+        statuses: compiled.snapshot().statuses.clone(),
+        is_ours: Arc::new(move |ingress| known.is_ours(ingress)),
         reports: compiled.reports.clone(),
     }
 }

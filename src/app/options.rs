@@ -52,6 +52,7 @@ pub fn status(config: &config::Ingress) -> status::Options {
         ttl: election.ttl,
         pod: known.then(|| Key::new(config.pod_namespace.as_str(), config.pod_name.as_str())),
         controller: config.rules.controller_class.as_str().into(),
+        namespace: config.rules.namespace.as_deref().map(Into::into),
         addresses: publish.status,
         remove_at_end: publish.remove_at_end,
         fixed: publish.addresses.iter().map(address).collect(),

@@ -21,8 +21,8 @@ the pod gets.
 {{- if include "slipway.rbac.status" . }}
 - {apiGroups: [networking.k8s.io], resources: [ingresses/status], verbs: [patch]}
 {{- end }}
-- {apiGroups: [""], resources: [services], verbs: [get, list, watch]}
-- {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [get, list, watch]}
+- {apiGroups: [""], resources: [services], verbs: [list, watch]}
+- {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list, watch]}
 {{- if not .Values.rbac.secretNamespaces }}
 - {apiGroups: [""], resources: [secrets], verbs: [get, list, watch]}
 {{- end }}
@@ -43,30 +43,41 @@ the pod gets.
 {{/* Rules for the release's own namespace. */}}
 {{- define "slipway.rbac.own" -}}
 - {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create]}
-- {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [{{ include "slipway.electionID" . }}], verbs: [get, list, update, watch]}
+- {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [{{ include "slipway.electionID" . }}], verbs: [get, update, watch]}
 - {apiGroups: [""], resources: [pods], verbs: [get, list]}
 {{- end -}}
 
 {{/*
-Rules for objects that a flag names and that lie outside of what is read anyway, as JSON: namespace to a list of rules.
+Rules for objects that a flag names, as JSON: namespace to a list of rules. Those that are read with all others of their kind are
+left out.
 */}}
 {{- define "slipway.rbac.named" -}}
 {{- $flags := include "slipway.flags" . | fromJson -}}
 {{- $scope := include "slipway.scope" . -}}
-{{- $found := dict -}}
-{{- $configMap := splitList "/" (get $flags "configmap") -}}
-{{- $_ := set $found (first $configMap) (list (printf "{apiGroups: [\"\"], resources: [configmaps], resourceNames: [%s], verbs: [get, list, watch]}" (last $configMap))) -}}
-{{- range $flag, $resource := dict "default-ssl-certificate" "secrets" "default-backend-service" "services" "publish-service" "services" -}}
-{{- $object := splitList "/" (default "" (get $flags $flag)) -}}
-{{- $namespace := first $object -}}
-{{- $covered := ternary (has $namespace $.Values.rbac.secretNamespaces) (or (eq $scope "") (eq $scope $namespace)) (and (eq $resource "secrets") (gt (len $.Values.rbac.secretNamespaces) 0)) -}}
-{{- if and (eq (len $object) 2) (not $covered) -}}
-{{- $rules := default (list) (get $found $namespace) -}}
-{{- $rules = append $rules (printf "{apiGroups: [\"\"], resources: [%s], resourceNames: [%s], verbs: [get, list, watch]}" $resource (last $object)) -}}
-{{- if eq $flag "default-backend-service" -}}
-{{- $rules = append $rules "{apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [get, list, watch]}" -}}
+{{- $secrets := .Values.rbac.secretNamespaces -}}
+{{- $rules := list (list (get $flags "configmap") "" "configmaps" "list, watch") -}}
+{{- if include "slipway.rbac.status" . -}}
+{{- $rules = append $rules (list (get $flags "publish-service") "" "services" "get") -}}
 {{- end -}}
-{{- $_ := set $found $namespace $rules -}}
+{{- with get $flags "default-ssl-certificate" -}}
+{{- $namespace := splitList "/" . | first -}}
+{{- $read := ternary (has $namespace $secrets) (or (eq $scope "") (eq $scope $namespace)) (gt (len $secrets) 0) -}}
+{{- if not $read }}{{ $rules = append $rules (list . "" "secrets" "get, list, watch") }}{{ end -}}
+{{- end -}}
+{{- with get $flags "default-backend-service" -}}
+{{- if and $scope (ne $scope (splitList "/" . | first)) -}}
+{{- $rules = append $rules (list . "" "services" "list, watch") -}}
+{{- $rules = append $rules (list (printf "%s/" (splitList "/" . | first)) "discovery.k8s.io" "endpointslices" "list, watch") -}}
+{{- end -}}
+{{- end -}}
+{{- $found := dict -}}
+{{- range $rules -}}
+{{- $object := splitList "/" (index . 0) -}}
+{{- if eq (len $object) 2 -}}
+{{- $names := ternary (printf " resourceNames: [%s]," (last $object)) "" (ne (last $object) "") -}}
+{{- $group := ternary "\"\"" (index . 1) (eq (index . 1) "") -}}
+{{- $rule := printf "{apiGroups: [%s], resources: [%s],%s verbs: [%s]}" $group (index . 2) $names (index . 3) -}}
+{{- $_ := set $found (first $object) (append (default (list) (get $found (first $object))) $rule) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $found -}}

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -39,7 +40,9 @@ type client struct {
 	pause     time.Duration
 	http      *http.Client
 
-	lock   sync.Mutex
+	lock sync.Mutex
+	// left counts the requests that may still be made.
+	left   int
 	tally  tally
 	times  []float64
 	start  time.Time
@@ -49,13 +52,14 @@ type client struct {
 
 const toldFailures = 20
 
-// load asks until standard input closes, a signal arrives or -for has passed. It prints "started" when every worker has had an
+// load asks until standard input closes, a signal arrives, or -for or -requests is reached. It prints "started" when every worker has had an
 // answer, and at the end one line of JSON: a tally.
 func load(arguments []string) error {
 	flags := flag.NewFlagSet("load", flag.ExitOnError)
 	workers := flags.Int("workers", 8, "how many ask at the same time")
 	rate := flags.Float64("rate", 200, "requests a second of all workers together, at most")
 	duration := flags.Duration("for", 0, "how long, 0 until standard input closes")
+	requests := flags.Int("requests", math.MaxInt, "how many, at most")
 	host := flags.String("host", "", "Host and TLS server name, when they are not the URL's")
 	method := flags.String("method", http.MethodGet, "request method")
 	reconnect := flags.Bool("new-connections", false, "a new connection for each request")
@@ -72,6 +76,7 @@ func load(arguments []string) error {
 		method: *method,
 		pause:  time.Duration(float64(*workers) / *rate * float64(time.Second)),
 		http:   &http.Client{Transport: transport(*host, *workers, *reconnect), Timeout: *timeout, CheckRedirect: noRedirect},
+		left:   *requests,
 		start:  time.Now(),
 		latest: time.Now(),
 		tally:  tally{Failures: []string{}, Pods: map[string]int{}},
@@ -136,15 +141,22 @@ func (c *client) work(stop context.Context, offset time.Duration) {
 			return
 		case <-time.After(time.Until(next)):
 		}
-		c.ask()
+		more := c.ask()
 		if !started {
 			started = true
 			c.first.Done()
 		}
+		if !more {
+			return
+		}
 	}
 }
 
-func (c *client) ask() {
+// ask makes one request, unless there have been enough.
+func (c *client) ask() bool {
+	if !c.take() {
+		return false
+	}
 	begin := time.Now()
 	pod, err := c.answer()
 	end := time.Now()
@@ -157,11 +169,19 @@ func (c *client) ask() {
 		if len(c.tally.Failures) < toldFailures {
 			c.tally.Failures = append(c.tally.Failures, fmt.Sprintf("%s: after %v: %v", begin.Format("15:04:05.000"), end.Sub(begin), err))
 		}
-		return
+		return true
 	}
 	c.tally.Pods[pod]++
 	c.tally.Longest = max(c.tally.Longest, milliseconds(end.Sub(c.latest)))
 	c.latest = end
+	return true
+}
+
+func (c *client) take() bool {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	c.left--
+	return c.left >= 0
 }
 
 // answer is the pod that gave a complete 200.

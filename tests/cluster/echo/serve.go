@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -27,7 +28,7 @@ type seen struct {
 
 // serve answers every request with what it saw. Its environment decides how it behaves:
 //
-//	ECHO_LISTEN       the address, ":8080"
+//	ECHO_LISTEN       the address, ":8080"; with port 0 a free one, as the first line of its output tells
 //	ECHO_NAME         a name in the answers, so that a test can tell Services apart
 //	ECHO_READY_AFTER  /healthz answers 503 until this time has passed ("2s")
 //	ECHO_ON_SIGTERM   "drain": finish what is in flight, then end (as most servers do; the default);
@@ -47,9 +48,14 @@ func serve() error {
 		}
 	})
 	mux.HandleFunc("/", echo)
-	server := &http.Server{Addr: fallback(os.Getenv("ECHO_LISTEN"), ":8080"), Handler: mux}
+	listener, err := net.Listen("tcp", fallback(os.Getenv("ECHO_LISTEN"), ":8080"))
+	if err != nil {
+		return err
+	}
+	fmt.Println("listening on", listener.Addr())
+	server := &http.Server{Handler: mux}
 	ended := make(chan error, 1)
-	go func() { ended <- server.ListenAndServe() }()
+	go func() { ended <- server.Serve(listener) }()
 	select {
 	case err := <-ended:
 		return err

@@ -1,4 +1,4 @@
-# Images: archives of a few static files, given to the containerd of each node.
+# Images: archives of a few files and the libraries they need, given to the containerd of each node.
 # shellcheck shell=bash
 
 # image NAME ENTRYPOINT SOURCE:TARGET...: on every node; the entry point is a JSON list. A tag other than latest is not pulled.
@@ -24,12 +24,15 @@ pause_image() { image docker.io/test/pause:1 '["/echo", "pause"]' "$(echo_server
 
 # archive NAME ENTRYPOINT SOURCE:TARGET...: writes image/image.tar below $STATE.
 archive() {
-    local name=$1 entrypoint=$2 work=$STATE/image pair layer architecture
+    local name=$1 entrypoint=$2 work=$STATE/image pair library layer architecture
     shift 2
     rm -rf "$work"
     mkdir -p "$work/root" "$work/parts"
     for pair in "$@"; do
         install -D "${pair%%:*}" "$work/root/${pair#*:}"
+        for library in $(ldd "${pair%%:*}" 2>/dev/null | grep -o '/[^ ]*'); do
+            install -D "$library" "$work/root/$library"
+        done
     done
     tar -C "$work/root" --owner 0 --group 0 --numeric-owner -cf "$work/parts/layer.tar" .
     layer=$(sha256sum "$work/parts/layer.tar" | cut -d' ' -f1)

@@ -62,9 +62,11 @@ JSON
 
 pod_range() { kubectl get node "node$1" -o jsonpath='{.spec.podCIDR}' 2>/dev/null | grep .; }
 
+# With what still runs inside: clients of tests that were broken off.
 remove_network() {
     local namespace
     for namespace in $(ip netns list 2>/dev/null | cut -d' ' -f1 | grep -E "^$NAME-(client|[0-9]+)$"); do
+        ip netns pids "$namespace" | xargs -r kill -KILL 2>/dev/null || true
         ip netns del "$namespace"
     done
 }

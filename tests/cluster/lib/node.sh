@@ -85,6 +85,15 @@ start_proxy() {
         --proxy-mode nftables --cluster-cidr "$POD_RANGE" --conntrack-max-per-core 0
 }
 
+# kill_pod NAMESPACE POD: nobody is asked, and its containers are not given the time to end.
+kill_pod() {
+    local node container
+    node=$(kubectl --namespace "$1" get pod "$2" --output jsonpath='{.spec.nodeName}')
+    for container in $(kubectl --namespace "$1" get pod "$2" --output jsonpath='{.status.containerStatuses[*].containerID}'); do
+        containers "${node#node}" tasks kill --signal SIGKILL "${container#containerd://}"
+    done
+}
+
 # remove_pods NODE: what the kubelet left running.
 remove_pods() {
     local container netns

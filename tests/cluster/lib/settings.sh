@@ -29,8 +29,20 @@ namespace() { echo "$NAME-$1"; }
 on() {
     local where=$1
     shift
-    [[ -e /run/netns/$(namespace "$where") ]] || fail "there is no $where in cluster $NAME; is it up? (tests/cluster/up)"
+    exists "$where"
     nsenter --net="/run/netns/$(namespace "$where")" "$@"
+}
+
+# become WHERE COMMAND...: as on, in the place of this process, so that a signal reaches the command.
+become() {
+    local where=$1
+    shift
+    exists "$where"
+    exec nsenter --net="/run/netns/$(namespace "$where")" "$@"
+}
+
+exists() {
+    [[ -e /run/netns/$(namespace "$1") ]] || fail "there is no $1 in cluster $NAME; is it up? (tests/cluster/up)"
 }
 
 # The numbers of the nodes with a kubelet, one a line.

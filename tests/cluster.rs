@@ -21,6 +21,7 @@ mod scenarios {
     mod release;
     mod slipway;
 
+    mod admission;
     mod conformance;
     mod faults;
     mod install;

@@ -1,5 +1,6 @@
 //! Manifests that several scenarios apply.
 
+use std::net::IpAddr;
 use std::process::Command;
 
 use super::kubernetes::done;
@@ -34,23 +35,7 @@ pub(super) fn host(name: &str, class: &str, host: &str, service: &str) -> String
 
 /// A certificate for a host, signed by itself: a Secret of this name, and the PEM that clients trust.
 pub(super) fn certificate(name: &str, host: &str) -> (String, String) {
-    let directory = tempfile::tempdir().unwrap();
-    let (certificate, key) = (directory.path().join("tls.crt"), directory.path().join("tls.key"));
-    let mut openssl = Command::new("openssl");
-    openssl.args([
-        "req",
-        "-x509",
-        "-nodes",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-days",
-        "2",
-    ]);
-    openssl.args(["-subj", &format!("/CN={host}"), "-addext", &format!("subjectAltName=DNS:{host}")]);
-    done(openssl.arg("-out").arg(&certificate).arg("-keyout").arg(&key).output().unwrap()).unwrap();
-    let [certificate, key] = [certificate, key].map(|file| std::fs::read_to_string(file).unwrap());
+    let (certificate, key) = pair(host);
     let indented = |pem: &str| pem.lines().map(|line| format!("    {line}\n")).collect::<String>();
     let secret = format!(
         "
@@ -66,4 +51,27 @@ stringData:
         indented(&key)
     );
     (secret, certificate)
+}
+
+/// A certificate for a host or an address, signed by itself, and its key; both PEM.
+pub(super) fn pair(host: &str) -> (String, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let [certificate, key] = ["tls.crt", "tls.key"].map(|name| directory.path().join(name));
+    let kind = if host.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
+    let mut openssl = Command::new("openssl");
+    openssl.args([
+        "req",
+        "-x509",
+        "-nodes",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-days",
+        "2",
+    ]);
+    openssl.args(["-subj", &format!("/CN={host}"), "-addext", &format!("subjectAltName={kind}:{host}")]);
+    done(openssl.arg("-out").arg(&certificate).arg("-keyout").arg(&key).output().unwrap()).unwrap();
+    let [certificate, key] = [certificate, key].map(|file| std::fs::read_to_string(file).unwrap());
+    (certificate, key)
 }

@@ -94,7 +94,7 @@ impl Release {
         let class = self.class();
         let ours = [
             "controller.image.repository=docker.io/test/slipway".to_owned(),
-            "controller.image.tag=1".to_owned(),
+            "controller.image.tag=test".to_owned(),
             format!("controller.ingressClassResource.name={class}"),
             format!("controller.ingressClassResource.controllerValue=example.test/{class}"),
             "test.image=docker.io/test/curl:1".to_owned(),
@@ -117,7 +117,7 @@ impl Drop for Release {
             eprintln!("{}", self.state());
         }
         if self.installed {
-            let _ = self.helm_command("uninstall", &[]);
+            let _ = self.helm_command("uninstall", &["--no-hooks"]);
         }
     }
 }
@@ -136,7 +136,8 @@ pub(super) fn images() {
         let archive = directory.path().join("slipway.tar");
         let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/image/build");
         let mut build = std::process::Command::new(build);
-        done(build.arg(&archive).arg("docker.io/test/slipway:1").arg(program()).output().unwrap()).unwrap();
+        done(build.arg(&archive).arg("docker.io/test/slipway:test").arg(program()).output().unwrap())
+            .unwrap();
         done(run(&["load"]).arg(&archive).output().unwrap()).unwrap();
         done(run(&["echo-image"]).output().unwrap()).unwrap();
         done(run(&["curl-image"]).output().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-// Command echo is what the tests run in pods, and the client that asks them: echo serve | load [FLAG...] URL | pause.
+// Command echo is what the tests run in pods, and the client that asks them: echo serve [FLAG...] | load [FLAG...] URL | pause.
 package main
 
 import (
@@ -16,13 +16,13 @@ func main() {
 	var err error
 	switch mode {
 	case "serve":
-		err = serve()
+		err = serve(os.Args[2:])
 	case "load":
 		err = load(os.Args[2:])
 	case "pause":
 		<-terminated()
 	default:
-		err = fmt.Errorf("usage: %s serve | load [FLAG...] URL | pause", os.Args[0])
+		err = fmt.Errorf("usage: %s serve [FLAG...] | load [FLAG...] URL | pause", os.Args[0])
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -35,8 +36,16 @@ type seen struct {
 //	                  "exit": end at once (as programs without a handler do);
 //	                  a duration ("5s"): serve on for that time, then drain
 //
+// Two flags are those of the echo server that the examples name: -listen ADDRESS, and -text TEXT to answer with.
+//
 // The query of a request decides, too: ?status=503 is the status of the answer, ?delay=2s the time until it.
-func serve() error {
+func serve(arguments []string) error {
+	flags := flag.NewFlagSet("serve", flag.ExitOnError)
+	listen := flags.String("listen", fallback(os.Getenv("ECHO_LISTEN"), ":8080"), "address")
+	text := flags.String("text", "", "answer with this instead of what was seen")
+	if err := flags.Parse(arguments); err != nil {
+		return err
+	}
 	ready, err := readyAt(os.Getenv("ECHO_READY_AFTER"))
 	if err != nil {
 		return err
@@ -47,8 +56,8 @@ func serve() error {
 			http.Error(answer, "not ready yet", http.StatusServiceUnavailable)
 		}
 	})
-	mux.HandleFunc("/", echo)
-	listener, err := net.Listen("tcp", fallback(os.Getenv("ECHO_LISTEN"), ":8080"))
+	mux.HandleFunc("/", func(answer http.ResponseWriter, request *http.Request) { echo(answer, request, *text) })
+	listener, err := net.Listen("tcp", *listen)
 	if err != nil {
 		return err
 	}
@@ -91,7 +100,7 @@ func end(server *http.Server, how string) error {
 	return server.Shutdown(context.Background())
 }
 
-func echo(answer http.ResponseWriter, request *http.Request) {
+func echo(answer http.ResponseWriter, request *http.Request, text string) {
 	query := request.URL.Query()
 	if delay, err := time.ParseDuration(query.Get("delay")); err == nil {
 		select {
@@ -104,6 +113,11 @@ func echo(answer http.ResponseWriter, request *http.Request) {
 		status = http.StatusOK
 	}
 	_, _ = io.Copy(io.Discard, request.Body)
+	if text != "" {
+		answer.WriteHeader(status)
+		fmt.Fprintln(answer, text)
+		return
+	}
 	host, _ := os.Hostname()
 	answer.Header().Set("Content-Type", "application/json")
 	answer.WriteHeader(status)

@@ -1,7 +1,7 @@
 # Images: archives of a few files and the libraries they need, given to the containerd of each node.
 # shellcheck shell=bash
 
-# image NAME ENTRYPOINT SOURCE:TARGET...: on every node; the entry point is a JSON list. A tag other than latest is not pulled.
+# image NAME[,NAME...] ENTRYPOINT SOURCE:TARGET...: on every node; the entry point is a JSON list. A tag other than latest is not pulled.
 image() {
     (($# >= 3)) || usage
     archive "$@"
@@ -17,14 +17,15 @@ load() {
     done
 }
 
-echo_image() { image docker.io/test/echo:1 '["/echo", "serve"]' "$(echo_server):/echo"; }
+# Also under the name of the echo server that examples/ use: nothing is pulled for them.
+echo_image() { image docker.io/test/echo:1,docker.io/hashicorp/http-echo:1.0.0 '["/echo", "serve"]' "$(echo_server):/echo"; }
 
 # The process that holds the namespaces of a pod is the echo server, too, in a mode in which it only waits.
 pause_image() { image docker.io/test/pause:1 '["/echo", "pause"]' "$(echo_server):/echo"; }
 
-# archive NAME ENTRYPOINT SOURCE:TARGET...: writes image/image.tar below $STATE.
+# archive NAME[,NAME...] ENTRYPOINT SOURCE:TARGET...: writes image/image.tar below $STATE.
 archive() {
-    local name=$1 entrypoint=$2 work=$STATE/image pair library layer architecture
+    local names=${1//,/\",\"} entrypoint=$2 work=$STATE/image pair library layer architecture
     shift 2
     rm -rf "$work"
     mkdir -p "$work/root" "$work/parts"
@@ -41,6 +42,6 @@ archive() {
 {"architecture": "$architecture", "os": "linux", "config": {"Entrypoint": $entrypoint},
  "rootfs": {"type": "layers", "diff_ids": ["sha256:$layer"]}}
 JSON
-    echo "[{\"Config\": \"config.json\", \"RepoTags\": [\"$name\"], \"Layers\": [\"layer.tar\"]}]" >"$work/parts/manifest.json"
+    echo "[{\"Config\": \"config.json\", \"RepoTags\": [\"$names\"], \"Layers\": [\"layer.tar\"]}]" >"$work/parts/manifest.json"
     tar -C "$work/parts" -cf "$work/image.tar" config.json layer.tar manifest.json
 }

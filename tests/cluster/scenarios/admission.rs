@@ -95,7 +95,8 @@ fn what_would_not_be_served_is_refused_and_the_answer_says_why() {
     namespace.try_apply(&ours("second", "else.test")).expect("a host of its own");
     let moved = namespace.try_apply(&ours("second", "shop.test")).unwrap_err();
     assert!(moved.contains("first"), "an update is checked, too: {moved}");
-    let broken = ours("third", "third.test").replace("path: \"/\"", "path: \"/a{2\"").replace("Prefix", "Exact");
+    let broken =
+        ours("third", "third.test").replace("path: \"/\"", "path: \"/a{2\"").replace("Prefix", "Exact");
     namespace.try_apply(&broken).unwrap_err();
 }
 

@@ -68,6 +68,13 @@ pub(super) fn until_status(address: &str, url: &str, status: u16) -> Answer {
     until(address, url, &format!("answered with {status}"), |answer| answer.status == status)
 }
 
+/// Asks until this text is in the body of a 200.
+pub(super) fn until_body(address: &str, url: &str, text: &str) -> Answer {
+    until(address, url, &format!("answered with {text:?}"), |answer| {
+        answer.status == 200 && answer.body.contains(text)
+    })
+}
+
 fn until(address: &str, url: &str, what: &str, good: impl Fn(&Answer) -> bool) -> Answer {
     let attempt = || match ask(address, url) {
         Ok(answer) if good(&answer) => Ok(answer),

@@ -16,9 +16,18 @@ pub(super) struct Release {
 impl Release {
     /// Installs it and waits until its pods are ready. `values` are those of `--set`.
     pub(super) fn install(cluster: &Cluster, purpose: &str, values: &[&str]) -> Self {
+        Self::installed(cluster, purpose, &[], values)
+    }
+
+    /// As [`Release::install`], over the values of a file.
+    pub(super) fn with_values(cluster: &Cluster, purpose: &str, file: &Path, values: &[&str]) -> Self {
+        Self::installed(cluster, purpose, &["--values", file.to_str().unwrap()], values)
+    }
+
+    fn installed(cluster: &Cluster, purpose: &str, args: &[&str], values: &[&str]) -> Self {
         images();
         let release = Self { namespace: cluster.namespace(&format!("slipway-{purpose}")), installed: true };
-        release.helm("install", &[&["--wait", "--timeout=120s"], &*release.set(values)].concat());
+        release.helm("install", &[&["--wait", "--timeout=120s"], args, &*release.set(values)].concat());
         release
     }
 

@@ -26,6 +26,12 @@ start() {
     done
 }
 
+# start_again PART...: those that do not run; returns when the API server answers.
+start_again() {
+    start "$@"
+    need 60 apiserver api_ready
+}
+
 # stop PART...: ask all, then insist.
 stop() {
     local part

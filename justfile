@@ -44,3 +44,12 @@ bench *ARGS:
 # Time of compiling and routing.
 criterion *ARGS:
     cargo bench --bench compile --bench routing -- {{ARGS}}
+
+# Slipway in a real Kubernetes on this machine (root): just cluster
+cluster:
+    tests/run.sh cluster
+
+# Thousands of Ingresses in a real API server: just bench-cluster --starts 3
+bench-cluster *ARGS:
+    cargo build --quiet --release
+    python3 benches/cluster/run.py {{ARGS}}

@@ -1,0 +1,3 @@
+module slipway.test/echo
+
+go 1.26

@@ -19,6 +19,7 @@ mod complaints;
 mod contact;
 mod context;
 mod event;
+mod held;
 mod ingresses;
 mod item;
 mod journal;
@@ -46,6 +47,7 @@ use crate::store::Update;
 use crate::translate;
 
 use context::{Context, Sent};
+use held::Settled;
 use item::Item;
 use mirror::Mirror;
 use object::Read;
@@ -120,8 +122,9 @@ fn begin(context: &Context) -> JoinSet<Sent> {
     });
     let choice = ingresses::Choice { classes: known_classes, namespaces };
     let (demands, demanded) = mpsc::channel(DEMANDS);
-    tasks.spawn(ingresses::Following::run(context.clone(), choice, demands));
-    tasks.spawn(secrets::Following::run(context.clone(), demanded));
+    let settled = Settled::default();
+    tasks.spawn(ingresses::Following::run(context.clone(), choice, demands, settled.clone()));
+    tasks.spawn(secrets::Following::run(context.clone(), demanded, settled));
     tasks.spawn(settings::follow(context.clone()));
     // The default backend may be in a namespace that is not watched.
     let elsewhere = context.options.default_backend.clone().filter(|key| !context.covers(&key.namespace));

@@ -94,7 +94,7 @@ impl Server {
     pub(super) fn bookmark(&self) {
         let mut state = self.state();
         state.version += 1;
-        let line = bookmark(state.version, json!({}));
+        let line = bookmark(state.version, &json!({}));
         state.streams.retain(|stream| stream.pieces.send(Ok(line.clone())).is_ok());
     }
 
@@ -238,7 +238,7 @@ impl State {
             }
             self.chosen(&asked).for_each(|object| tell("ADDED", object));
             let end = json!({"k8s.io/initial-events-end": "true"});
-            let _ = pieces.send(Ok(bookmark(self.version, end)));
+            let _ = pieces.send(Ok(bookmark(self.version, &end)));
         } else {
             let from: u64 = asked.query["resourceVersion"].parse().unwrap();
             if from < self.oldest {
@@ -318,7 +318,7 @@ fn line(kind: &str, object: &Value) -> Bytes {
     format!("{}\n", json!({"type": kind, "object": object})).into()
 }
 
-fn bookmark(version: u64, annotations: Value) -> Bytes {
+fn bookmark(version: u64, annotations: &Value) -> Bytes {
     let metadata = json!({"resourceVersion": version.to_string(), "annotations": annotations});
     line("BOOKMARK", &json!({"kind": "Any", "metadata": metadata}))
 }

@@ -10,6 +10,7 @@ use tracing::debug;
 use super::claim::{Claim, Classes, Judge, Names, Whose};
 use super::complaints::Complaints;
 use super::context::{Closed, Context, Sent};
+use super::held::{Held, Settled, Waiting};
 use super::item::Item;
 use super::mirror::left_out;
 use super::object;
@@ -36,10 +37,14 @@ pub(super) struct Following {
     known: HashMap<Key, Seen>,
     /// Those of a list under way.
     staged: Option<HashMap<Key, Seen>>,
+    /// There was a complete list.
+    listed: bool,
     complaints: Complaints,
     /// How many of our Ingresses name a Secret.
     uses: HashMap<Key, usize>,
     demands: mpsc::Sender<Demand>,
+    settled: Settled,
+    held: Held,
 }
 
 /// What is remembered of an Ingress.
@@ -51,8 +56,14 @@ struct Seen {
 }
 
 impl Following {
-    /// Follows until nobody takes updates any more. Begins when the classes are known.
-    pub(super) async fn run(context: Context, mut choice: Choice, demands: mpsc::Sender<Demand>) -> Sent {
+    /// Follows until nobody takes updates any more. Begins when the classes are known. `settled` tells which of the
+    /// demanded Secrets are read.
+    pub(super) async fn run(
+        context: Context,
+        mut choice: Choice,
+        demands: mpsc::Sender<Demand>,
+        settled: Settled,
+    ) -> Sent {
         let mut watch = context.watch("Ingress", context.all(Kind::Ingress));
         choice.wait().await?;
         let complaints = Complaints::new(watch.name().clone());
@@ -62,13 +73,17 @@ impl Following {
             names: Names::default(),
             known: HashMap::new(),
             staged: None,
+            listed: false,
             complaints,
             uses: HashMap::new(),
             demands,
+            held: Held::new(settled.clone()),
+            settled,
         };
         loop {
             tokio::select! {
                 event = watch.next() => following.take(event, &mut watch).await?,
+                ready = following.held.ready() => following.let_go(ready).await?,
                 changed = following.choice.changed() => {
                     changed?;
                     following.chosen_anew(&mut watch).await?;
@@ -80,6 +95,8 @@ impl Following {
     async fn take(&mut self, event: Event, watch: &mut Watch) -> Sent {
         match event {
             Event::Begin => {
+                let waiting = self.held.all();
+                self.let_go(waiting).await?;
                 self.staged = Some(HashMap::new());
                 self.complaints.begin();
                 self.context.begin(Kind::Ingress).await
@@ -119,16 +136,30 @@ impl Following {
             Ok((ingress, status)) => {
                 self.complaints.set(&item.key, Vec::new());
                 let seen = Seen { claim, whose, secrets: secrets(&ingress) };
+                let named = if self.staged.is_some() { Vec::new() } else { named(&item.key, &seen) };
                 let released = self.remember(item.key.clone(), seen).await?;
-                self.context.apply(Object::Ingress(ingress)).await?;
-                self.context.apply(Object::IngressStatus { ingress: item.key, status }).await?;
-                self.release(released).await
+                let waiting = Waiting { ingress, status, named, released };
+                match self.held.hold(&item.key, waiting) {
+                    Some(ready) => self.let_go(vec![ready]).await,
+                    None => Ok(()),
+                }
             }
             Err(report) => {
                 self.complaints.set(&item.key, vec![report]);
                 self.unreadable(item.key, watch).await
             }
         }
+    }
+
+    /// Sends Ingresses whose Secrets are known.
+    async fn let_go(&mut self, ready: Vec<Waiting>) -> Sent {
+        for Waiting { ingress, status, released, .. } in ready {
+            let key = ingress.object.key.clone();
+            self.context.apply(Object::Ingress(ingress)).await?;
+            self.context.apply(Object::IngressStatus { ingress: key, status }).await?;
+            self.release(released).await?;
+        }
+        Ok(())
     }
 
     /// What was known of it stays.
@@ -147,7 +178,8 @@ impl Following {
     async fn put_aside(&mut self, key: Key, seen: Seen) -> Sent {
         let was_read = self.known.get(&key).is_some_and(|known| known.whose != Whose::Others);
         let listing = self.staged.is_some();
-        let released = self.remember(key.clone(), seen).await?;
+        let mut released = self.remember(key.clone(), seen).await?;
+        released.extend(self.held.drop(&key));
         if was_read && !listing {
             self.context.delete(Kind::Ingress, key).await?;
         }
@@ -163,7 +195,9 @@ impl Following {
         if seen.whose != Whose::Others || self.context.once {
             self.context.delete(Kind::Ingress, key.clone()).await?;
         }
-        self.release(named(&key, &seen)).await
+        let mut released = named(&key, &seen);
+        released.extend(self.held.drop(&key));
+        self.release(released).await
     }
 
     /// Remembers an Ingress and asks for the Secrets it names. Gives those that it named before.
@@ -190,8 +224,12 @@ impl Following {
         }
         let former = std::mem::replace(&mut self.uses, uses);
         let new: Vec<Key> = self.uses.keys().filter(|key| !former.contains_key(*key)).cloned().collect();
-        for key in new {
-            self.demand(Demand::Want(key)).await?;
+        for key in &new {
+            self.demand(Demand::Want(key.clone())).await?;
+        }
+        // At the start nothing is served before all Secrets are settled.
+        if std::mem::replace(&mut self.listed, true) {
+            self.settled.wait(&new).await;
         }
         self.context.complete(Kind::Ingress).await?;
         for key in former.into_keys().filter(|key| !self.uses.contains_key(key)) {

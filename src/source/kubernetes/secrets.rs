@@ -13,6 +13,7 @@ use super::collection::is_name;
 use super::complaints::Complaints;
 use super::contact::Contact;
 use super::context::{Closed, Context, Sent};
+use super::held::Settled;
 use super::item::Item;
 use super::object::{self, TLS};
 use super::watch::{Event, Watch};
@@ -43,6 +44,7 @@ pub(super) struct Following {
     watched: Watched,
     singles: Singles,
     complaints: Complaints,
+    settled: Settled,
     /// Until everything was read for the first time.
     first: Option<First>,
 }
@@ -82,8 +84,8 @@ struct First {
 }
 
 impl Following {
-    /// Follows until nobody takes updates any more.
-    pub(super) async fn run(context: Context, mut demands: mpsc::Receiver<Demand>) -> Sent {
+    /// Follows until nobody takes updates any more; `settled` is told which Secrets are read.
+    pub(super) async fn run(context: Context, mut demands: mpsc::Receiver<Demand>, settled: Settled) -> Sent {
         let collection = context.all(Kind::Secret).with_fields(format!("type={TLS}"));
         let mut watch = context.watch(format!("Secret of type {TLS}"), collection).optional();
         let contact = context.contact("Secrets that Ingresses name", Kind::Secret);
@@ -98,6 +100,7 @@ impl Following {
             watched: Watched::NotYet,
             singles,
             complaints,
+            settled,
             first: Some(First { contact, demands_known: false }),
         };
         if let Some(key) = following.context.options.default_certificate.clone() {
@@ -160,6 +163,7 @@ impl Following {
                 }
                 let Some(wanted) = self.wanted.remove(&key) else { return Ok(()) };
                 wanted.from.stop();
+                self.settled.remove(&key);
                 self.complaints.set(&key, Vec::new());
                 self.context.delete(Kind::Secret, key).await?;
             }
@@ -179,6 +183,9 @@ impl Following {
         let namable = is_name(&key.name) && is_name(&key.namespace);
         // The first list of the watch will tell.
         let wait = self.watched == Watched::NotYet && self.context.covers(&key.namespace);
+        if !namable {
+            self.settled.add(&key);
+        }
         let from = if wait || !namable { From::Watch } else { self.singles.ask(&key) };
         self.wanted.insert(key, Wanted { from, settled: !namable, good: false });
     }
@@ -242,7 +249,9 @@ impl Following {
             Found::Missing => {
                 (wanted.settled, wanted.good) = (true, false);
                 self.complaints.set(&key, Vec::new());
-                self.context.delete(Kind::Secret, key).await
+                self.context.delete(Kind::Secret, key.clone()).await?;
+                self.settled.add(&key);
+                Ok(())
             }
             Found::Forbidden => self.forbidden(key).await,
         }
@@ -254,13 +263,16 @@ impl Following {
             (wanted.settled, wanted.good) = (true, secret.certificate.is_ok());
         }
         self.complaints.set(&key, Vec::new());
-        self.context.apply(Object::Secret(secret)).await
+        self.context.apply(Object::Secret(secret)).await?;
+        self.settled.add(&key);
+        Ok(())
     }
 
     fn unreadable(&mut self, key: &Key, report: Report) {
         if let Some(wanted) = self.wanted.get_mut(key) {
             wanted.settled = true;
         }
+        self.settled.add(key);
         self.complaints.set(key, vec![report]);
     }
 
@@ -268,6 +280,7 @@ impl Following {
     async fn forbidden(&mut self, key: Key) -> Sent {
         let Some(wanted) = self.wanted.get_mut(&key) else { return Ok(()) };
         wanted.settled = true;
+        self.settled.add(&key);
         let object = ObjectRef { kind: Kind::Secret, key: key.clone() };
         if wanted.good {
             let message = format!("{}; what was read of it keeps serving", CertificateError::Forbidden);

@@ -38,7 +38,7 @@ async fn ingresses_wait_for_the_classes() {
     server.forbid("ingressclasses", true);
     server.put("ingresses", ingress("shop", "web", "nginx", None));
     let mut rig = Rig::begin(&server, options());
-    rig.pass(Duration::from_secs(60)).await;
+    rig.pass(Duration::from_mins(1)).await;
     assert!(!rig.store.is_complete());
     assert_eq!(server.asked(&["/ingresses?"]), 0);
     let Some(WatchState::Listing(Some(why))) = rig.state("IngressClass") else {

@@ -40,7 +40,7 @@ async fn what_was_deleted_while_nobody_looked_is_gone_after_the_next_list() {
         let mut rig = Rig::start(&server, options()).await;
         let before = rig.store.snapshot();
         server.set_down(true);
-        rig.pass(Duration::from_secs(600)).await;
+        rig.pass(Duration::from_mins(10)).await;
         server.delete("services", "shop", "b");
         server.delete("ingresses", "shop", "b");
         server.put("services", service("shop", "d", 80));
@@ -59,7 +59,7 @@ async fn away_at_the_start_it_waits_and_says_so() {
     let server = server();
     server.set_down(true);
     let mut rig = Rig::begin(&server, options());
-    rig.pass(Duration::from_secs(120)).await;
+    rig.pass(Duration::from_mins(2)).await;
     assert!(!rig.store.is_complete());
     let Some(WatchState::Listing(Some(why))) = rig.state("Service") else { panic!("{:?}", rig.freshness) };
     assert!(why.contains("cannot be reached (nobody is there)"), "{why}");
@@ -79,7 +79,7 @@ async fn an_outage_shows_in_freshness_and_metrics_until_it_is_over() {
     assert!(
         rig.metrics.text().contains("slipway_watch_errors_total{reason=\"unreachable\",watch=\"Ingress\"}")
     );
-    rig.pass(Duration::from_secs(300)).await;
+    rig.pass(Duration::from_mins(5)).await;
     server.set_down(false);
     let before = Instant::now();
     let follows = |f: &Freshness| f.watches.iter().all(|watch| watch.state == WatchState::Following);
@@ -95,7 +95,7 @@ async fn a_server_that_ends_each_watch_at_once_is_not_asked_all_the_time() {
     server.set_curt(true);
     server.end_watches(true);
     let before = server.asked(&["/services"]);
-    rig.pass(Duration::from_secs(60)).await;
+    rig.pass(Duration::from_mins(1)).await;
     let asked = server.asked(&["/services"]) - before;
     assert!((3..=62).contains(&asked), "{asked} requests in a minute");
     server.set_curt(false);
@@ -166,60 +166,4 @@ async fn it_ends_when_nobody_takes_updates() {
     rig.updates.close();
     (&mut rig.task).await.unwrap();
     assert_eq!(server.watches("services"), 0);
-}
-
-/// Whatever happens in whatever order: in the end the store holds what the server holds.
-#[tokio::test(start_paused = true)]
-async fn the_end_state_is_right_whatever_happened() {
-    for seed in 0..60 {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let server = server();
-        if random.bool() {
-            server.only_pages(random.usize(1..4));
-        }
-        let mut rig = Rig::begin(&server, options());
-        for _ in 0..random.usize(10..120) {
-            disturb(&server, &mut random);
-            if random.u8(..4) == 0 {
-                rig.pass(Duration::from_millis(random.u64(..3000))).await;
-            }
-        }
-        server.set_curt(false);
-        server.set_down(false);
-        server.forbid("services", false);
-        server.put("services", service("end", "end", 99));
-        server.put("ingresses", ingress("end", "end", "nginx", None));
-        let so = |s: &Snapshot| {
-            s.services.contains_key(&key("end/end")) && s.ingresses.contains_key(&key("end/end"))
-        };
-        rig.until("over", so).await;
-        let found = rig.pass(Duration::from_secs(120)).await;
-        let mut rest = Rig::start(&server, options()).await;
-        let expected = rest.pass(Duration::from_secs(1)).await;
-        assert_eq!(names(&found.ingresses), names(&expected.ingresses), "seed {seed}");
-        assert_eq!(names(&found.services), names(&expected.services), "seed {seed}");
-        for (name, service) in expected.services.iter() {
-            assert_eq!(found.services[name], *service, "seed {seed}");
-        }
-    }
-}
-
-fn disturb(server: &Server, random: &mut fastrand::Rng) {
-    let name = format!("n{}", random.u8(..6));
-    match random.u8(..20) {
-        0..5 => server.put("services", service("shop", &name, random.u16(1..100))),
-        5..8 => server.delete("services", "shop", &name),
-        8..11 => {
-            let class = ["nginx", "other", "gone"][random.usize(..3)];
-            server.put("ingresses", ingress("shop", &name, class, None));
-        }
-        11..13 => server.delete("ingresses", "shop", &name),
-        13 => server.end_watches(random.bool()),
-        14 => server.set_down(random.bool()),
-        15 => server.forget(),
-        16 => server.set_curt(random.bool()),
-        17 => server.forbid("services", random.bool()),
-        18 => server.put("ingressclasses", class("other", if random.bool() { "ours" } else { "theirs" })),
-        _ => server.bookmark(),
-    }
 }

@@ -6,10 +6,10 @@ use base64::engine::general_purpose::STANDARD;
 use super::*;
 use crate::model::certificate::CertificateError;
 
-const TLS: &str = "kubernetes.io/tls";
+pub(super) const TLS: &str = "kubernetes.io/tls";
 
 /// A Secret with a certificate for that host.
-fn secret(namespace: &str, name: &str, kind: &str, host: &str) -> Value {
+pub(super) fn secret(namespace: &str, name: &str, kind: &str, host: &str) -> Value {
     let made = rcgen::generate_simple_self_signed(vec![host.to_owned()]).unwrap();
     let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     json!({
@@ -89,7 +89,7 @@ async fn a_missing_secret_holds_nothing_up_and_arrives_at_once_when_it_is_made()
     }
     let mut rig = Rig::start(&server, options()).await;
     assert_eq!((rig.store.snapshot().ingresses.len(), server.asked(&["/secrets/"])), (100, 100));
-    rig.pass(Duration::from_secs(120)).await;
+    rig.pass(Duration::from_mins(2)).await;
     assert!(server.asked(&["/secrets/"]) < 100 + 120 * 20, "{}", server.asked(&["/secrets/"]));
     let before = Instant::now();
     server.put("secrets", secret("shop", "i7", TLS, "a.example"));
@@ -187,4 +187,25 @@ async fn a_secret_whose_name_is_none_is_not_asked_for() {
     let rig = Rig::start(&server, options()).await;
     assert!(rig.store.snapshot().secrets.is_empty());
     assert_eq!(server.asked(&["pods"]), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ingress_is_never_served_before_the_secret_it_names_is_read() {
+    let server = server();
+    server.put("secrets", secret("shop", "cert", TLS, "a.example"));
+    let mut rig = Rig::start(&server, options()).await;
+    server.put("ingresses", ingress("shop", "web", "nginx", Some("cert")));
+    let together = |s: &Snapshot| {
+        let (ingress, secret) = (s.ingresses.len(), s.secrets.len());
+        assert!(ingress <= secret, "the Ingress came first");
+        ingress == 1
+    };
+    rig.until("served", together).await;
+    // One that is missing is not waited for for long, and an Ingress that is gone is not sent late.
+    server.put("ingresses", ingress("shop", "late", "nginx", Some("missing")));
+    server.put("ingresses", ingress("shop", "gone", "nginx", Some("absent")));
+    server.delete("ingresses", "shop", "gone");
+    rig.until("served", |s| s.ingresses.contains_key(&key("shop/late"))).await;
+    let after = rig.pass(Duration::from_secs(10)).await;
+    assert_eq!(names(&after.ingresses), ["shop/late", "shop/web"]);
 }

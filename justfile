@@ -28,10 +28,10 @@ deny:
 audit:
     cargo deny check advisories
 
-# Write the golden files of the compiler anew; read the difference before you commit it.
+# Write the golden files of the compiler and of admission anew; read the difference before you commit it.
 golden:
-    UPDATE_GOLDEN=1 cargo test --test compile
-    git diff --stat -- tests/compile
+    UPDATE_GOLDEN=1 cargo test --test compile --test admission
+    git diff --stat -- tests/compile tests/admission
 
 # The Helm chart: lint, golden files, refused values, rights (UPDATE_GOLDEN=1 writes the golden files anew).
 chart *ARGS:

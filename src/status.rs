@@ -1,8 +1,11 @@
 //! Writes back to the cluster what became of Ingresses: addresses into their status, reports as Events. Only the leader.
 
 mod addresses;
+mod board;
 mod candidate;
+mod cause;
 mod election;
+mod events;
 #[cfg(test)]
 mod fake;
 mod fault;
@@ -20,7 +23,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{info, warn};
 
 use self::addresses::Resolver;
+use self::cause::Author;
 use self::election::Election;
+use self::events::Events;
 use self::writer::Writer;
 use crate::metrics::Metrics;
 use crate::model::map::Map;
@@ -88,23 +93,27 @@ struct Replica {
     election: Election,
     resolver: Resolver,
     writer: Writer,
+    events: Events,
 }
 
 impl Replica {
     fn new(client: Client, options: Options, metrics: Metrics) -> Self {
-        let lease = options.lease.clone();
+        let (lease, identity) = (options.lease.clone(), identity(&options));
         let limit = Election::limit(options.ttl);
+        let author = Author { controller: options.controller.to_string(), instance: identity.clone() };
+        let events = Events::new(client.clone(), author, options.namespace.clone(), limit, metrics.clone());
         Self {
-            election: Election::new(client.clone(), lease, identity(&options), options.ttl, metrics.clone()),
+            election: Election::new(client.clone(), lease, identity, options.ttl, metrics.clone()),
             resolver: Resolver::new(client.clone(), &options),
             writer: Writer::new(client, limit, metrics),
+            events,
             options,
         }
     }
 
     /// Takes part in the election, and writes while this replica leads.
     async fn write<T>(&mut self, publications: watch::Receiver<Option<T>>, look: &impl Fn(&T) -> Desired) {
-        let Self { options, election, resolver, writer, .. } = self;
+        let Self { options, election, resolver, writer, events } = self;
         let mut lead = election.lead();
         let terms = async {
             loop {
@@ -117,9 +126,12 @@ impl Replica {
                         tokio::join!(resolver.run(&found), writes);
                     }
                 };
+                let told = events.run(&right, desired.subscribe());
+                let work =
+                    async { tokio::join!(follow(publications.clone(), look, &desired), addresses, told) };
                 tokio::select! {
                     () = lead.lost() => {}
-                    ((), ()) = async { tokio::join!(addresses, follow(publications.clone(), look, &desired)) } => {}
+                    _ = work => {}
                 }
                 writer.abandon();
             }

@@ -52,10 +52,7 @@ impl Fault {
 
     /// Whether both call for the same line in the log.
     fn is_like(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Away(_), Self::Away(_)) => true,
-            (a, b) => a == b,
-        }
+        std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 }
 

@@ -105,17 +105,11 @@ env:
   {{- end }}
 ports:
   {{- include "slipway.ports" . | trim | nindent 2 }}
-{{- with $c.startupProbe }}
-startupProbe:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $c.livenessProbe }}
-livenessProbe:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with include "slipway.readinessProbe" . }}
-readinessProbe:
+{{- range $name := list "startupProbe" "livenessProbe" "readinessProbe" }}
+{{- with include "slipway.probe" (dict "root" $ "name" $name) }}
+{{ $name }}:
   {{- . | nindent 2 }}
+{{- end }}
 {{- end }}
 {{- with include "slipway.lifecycle" . }}
 lifecycle:

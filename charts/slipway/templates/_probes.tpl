@@ -1,12 +1,18 @@
 {{/* When the controller counts as ready, and how it ends. */}}
 
 {{/*
-ingress-nginx has one path for both probes. Slipway's /healthz says that the process serves, /readyz that requests are answered
-from a complete set of rules; a readiness probe that asks the former (in a values file from ingress-nginx) is sent to the latter.
+A probe as it is sent: (dict "root" $ "name" NAME). It asks where health is served, when that is one address only.
+
+ingress-nginx has one path for all probes. Slipway's /healthz says that the process serves, /readyz that requests are answered from a
+complete set of rules; a readiness probe that asks the former (in a values file from ingress-nginx) is sent to the latter.
 */}}
-{{- define "slipway.readinessProbe" -}}
-{{- $probe := deepCopy .Values.controller.readinessProbe -}}
-{{- if eq (dig "httpGet" "path" "" $probe) "/healthz" }}{{ $_ := set $probe.httpGet "path" "/readyz" }}{{ end -}}
+{{- define "slipway.probe" -}}
+{{- $probe := deepCopy (get .root.Values.controller .name) -}}
+{{- $host := .root.Values.controller.healthCheckHost -}}
+{{- with $probe.httpGet -}}
+{{- if and (eq $.name "readinessProbe") (eq (toString .path) "/healthz") }}{{ $_ := set . "path" "/readyz" }}{{ end -}}
+{{- if and $host (not .host) }}{{ $_ := set . "host" $host }}{{ end -}}
+{{- end -}}
 {{- if $probe }}{{ toYaml $probe }}{{ end -}}
 {{- end -}}
 

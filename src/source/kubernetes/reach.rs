@@ -1,8 +1,10 @@
-//! Whether the API server can be reached, as every request finds out for all others.
+//! Whether the API server can be reached, and since when, as every request finds out for all others.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch as latest;
+use tokio::time::Instant;
 
 /// Shared by all requests to one server.
 #[derive(Clone)]
@@ -12,10 +14,14 @@ pub(super) struct Reach {
 
 #[derive(Default)]
 struct State {
-    away: bool,
+    /// The first answer after the last silence; `None` in the silence.
+    answers_since: Option<Instant>,
     /// How often it came back.
     returns: u64,
 }
+
+/// How long a server may refuse after it came back before that counts: one that starts knows no rights yet.
+pub(super) const REFUSAL_COUNTS: Duration = Duration::from_secs(3);
 
 impl Default for Reach {
     fn default() -> Self {
@@ -27,16 +33,19 @@ impl Reach {
     /// It answered.
     pub(super) fn answered(&self) {
         self.state.send_if_modified(|state| {
-            let back = std::mem::take(&mut state.away);
-            state.returns += u64::from(back);
+            let back = state.answers_since.is_none();
+            if back {
+                state.answers_since = Some(Instant::now());
+                state.returns += 1;
+            }
             back
         });
     }
 
-    /// It did not.
+    /// It did not, or the connection broke.
     pub(super) fn silent(&self) {
         self.state.send_if_modified(|state| {
-            state.away = true;
+            state.answers_since = None;
             false // nobody waits for that
         });
     }
@@ -44,6 +53,11 @@ impl Reach {
     /// How often it came back.
     pub(super) fn returns(&self) -> u64 {
         self.state.borrow().returns
+    }
+
+    /// Whether it has been there long enough to know who may do what.
+    pub(super) fn knows_rights(&self) -> bool {
+        self.state.borrow().answers_since.is_some_and(|since| since.elapsed() >= REFUSAL_COUNTS)
     }
 
     /// Waits until it came back more often than that.
@@ -62,14 +76,27 @@ mod tests {
     async fn who_waits_is_woken_by_the_first_answer_of_anybody() {
         let reach = Reach::default();
         reach.answered();
-        assert_eq!(reach.returns(), 0, "it was never away");
+        reach.answered();
+        assert_eq!(reach.returns(), 1);
         reach.silent();
         let waits = tokio::spawn({
             let reach = reach.clone();
-            async move { reach.returned(0).await }
+            async move { reach.returned(1).await }
         });
         reach.clone().answered();
         waits.await.unwrap();
-        assert_eq!(reach.returns(), 1);
+        assert_eq!(reach.returns(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_came_back_is_given_time_to_learn_its_rights() {
+        let reach = Reach::default();
+        assert!(!reach.knows_rights());
+        reach.answered();
+        assert!(!reach.knows_rights());
+        tokio::time::advance(REFUSAL_COUNTS).await;
+        assert!(reach.knows_rights());
+        reach.silent();
+        assert!(!reach.knows_rights());
     }
 }

@@ -79,7 +79,8 @@ enum Watched {
 
 /// The first reading.
 struct First {
-    contact: Contact,
+    /// Tells people that it is not over.
+    _contact: Contact,
     demands_known: bool,
 }
 
@@ -101,7 +102,7 @@ impl Following {
             singles,
             complaints,
             settled,
-            first: Some(First { contact, demands_known: false }),
+            first: Some(First { _contact: contact, demands_known: false }),
         };
         if let Some(key) = following.context.options.default_certificate.clone() {
             following.want(key);
@@ -294,13 +295,11 @@ impl Following {
 
     /// Ends the first list when every Secret that is used is settled.
     async fn first_is_complete(&mut self) -> Sent {
-        let Some(First { contact, demands_known }) = &self.first else { return Ok(()) };
+        let Some(First { demands_known, .. }) = &self.first else { return Ok(()) };
         if !*demands_known || self.watched == Watched::NotYet {
             return Ok(());
         }
-        let open = self.wanted.values().filter(|wanted| !wanted.settled).count();
-        if open > 0 {
-            contact.listing(Some(format!("{open} of {} are not read yet", self.wanted.len())));
+        if self.wanted.values().any(|wanted| !wanted.settled) {
             return Ok(());
         }
         self.first = None;

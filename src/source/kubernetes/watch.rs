@@ -13,7 +13,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use tokio::time::Instant;
 use tracing::debug;
 
 use super::backoff::Backoff;
@@ -54,7 +53,8 @@ pub(super) struct Watch {
     tries: Backoff,
     /// Lists that were of no use, since changes were missed right after.
     relists: Backoff,
-    refused: Option<Refused>,
+    /// The consumer was told that it is forbidden.
+    refused: bool,
     /// The server could not be reached; how often it had come back then.
     unreached: Option<u64>,
     optional: bool,
@@ -74,14 +74,8 @@ enum State {
     Following(String, Lines),
 }
 
-/// The server refuses.
-struct Refused {
-    since: Instant,
-    told: bool,
-}
-
-/// How long a server may refuse before that counts: one that starts knows no rights yet.
-const REFUSAL_COUNTS: Duration = Duration::from_secs(3);
+/// How soon to ask again a server that may not know its rights yet.
+const RIGHTS_AGAIN: Duration = Duration::from_millis(500);
 
 /// How often to ask again for what may not be read and is not needed.
 const OPTIONAL_AGAIN: Duration = Duration::from_mins(1);
@@ -108,7 +102,7 @@ impl Watch {
             lost: None,
             tries: Backoff::usual(),
             relists: Backoff::usual(),
-            refused: None,
+            refused: false,
             unreached: None,
             optional: false,
         }
@@ -269,7 +263,7 @@ impl Watch {
 
     /// The server answers.
     fn answered(&mut self) {
-        self.refused = None;
+        self.refused = false;
     }
 
     /// A watch ended in good order.
@@ -297,6 +291,9 @@ impl Watch {
     fn failed(&mut self, trouble: &Trouble) -> Option<Event> {
         self.contact.failed(trouble);
         debug!("{}: {trouble}", self.contact.name());
+        if let Trouble::Broken(_) = trouble {
+            self.collection.reach().silent();
+        }
         let state = std::mem::replace(&mut self.state, State::Unlisted);
         let until_now = matches!(&state, State::Following(_, lines) if lines.begun().elapsed() >= OF_USE);
         let lost = self.lost_since(until_now);
@@ -322,8 +319,13 @@ impl Watch {
         if matches!(trouble, Trouble::Unreachable(_)) {
             self.unreached = Some(self.collection.reach().returns());
         }
+        if let Trouble::Forbidden(_) = trouble {
+            return self.forbidden(trouble, lost);
+        }
+        self.refused = false;
         self.tries.failed(trouble.retry_after());
-        self.tell(trouble, lost)
+        self.lost_contact(lost, trouble.to_string());
+        None
     }
 
     /// Changes were missed: everything is listed again, at once unless that was of no use before.
@@ -335,22 +337,20 @@ impl Watch {
         }
     }
 
-    /// Tells what went wrong.
-    fn tell(&mut self, trouble: &Trouble, lost: i64) -> Option<Event> {
-        let Trouble::Forbidden(_) = trouble else {
-            self.refused = None;
-            self.lost_contact(lost, trouble.to_string());
-            return None;
-        };
+    /// A right is missing. The consumer is told once, when the server is sure to know the rights.
+    fn forbidden(&mut self, trouble: &Trouble, lost: i64) -> Option<Event> {
+        let counts = self.collection.reach().knows_rights();
+        let news = counts && !std::mem::replace(&mut self.refused, counts);
         let why = self.collection.explain_forbidden("list and watch", trouble);
-        let refused = self.refused.get_or_insert_with(|| Refused { since: Instant::now(), told: false });
-        let counts = refused.since.elapsed() >= REFUSAL_COUNTS;
-        let news = counts && !refused.told;
-        refused.told |= counts;
-        if counts && self.optional {
+        if self.optional && counts {
             self.tries.pause(OPTIONAL_AGAIN);
             self.contact.dismiss();
+        } else if counts {
+            self.tries.failed(Duration::ZERO);
         } else {
+            self.tries.pause(RIGHTS_AGAIN);
+        }
+        if !self.optional {
             self.lost_contact(lost, why.clone());
         }
         news.then_some(Event::Forbidden(why))

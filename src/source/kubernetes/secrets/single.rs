@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::From;
 use crate::model::certificate::Secret;
@@ -33,8 +33,8 @@ const LOOK: Duration = Duration::from_secs(30);
 /// How long to wait for a Secret that does not exist or may not be read.
 const ABSENT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 
-/// How long a server may refuse before that counts: one that starts knows no rights yet.
-const REFUSAL_COUNTS: Duration = Duration::from_secs(3);
+/// How soon to ask again a server that may not know its rights yet.
+const RIGHTS_AGAIN: Duration = Duration::from_millis(500);
 
 /// Messages that may wait.
 const WAITING: usize = 64;
@@ -121,12 +121,11 @@ struct Single {
 impl Single {
     async fn run(self) {
         let (mut failing, mut absent) = (Backoff::usual(), Backoff::new(ABSENT.0, ABSENT.1));
-        let mut refused: Option<Instant> = None;
         let mut watchable = true;
         loop {
             match self.look().await {
                 Ok(Some(item)) => {
-                    (refused, absent) = (None, Backoff::new(ABSENT.0, ABSENT.1));
+                    absent = Backoff::new(ABSENT.0, ABSENT.1);
                     failing.succeeded();
                     self.read(&item).await;
                     match self.limits.watches.try_acquire() {
@@ -138,12 +137,11 @@ impl Single {
                     self.tell(Found::Missing).await;
                     absent.failed(Duration::ZERO);
                 }
-                Err(Trouble::Forbidden(_))
-                    if refused.get_or_insert_with(Instant::now).elapsed() >= REFUSAL_COUNTS =>
-                {
+                Err(Trouble::Forbidden(_)) if self.collection.reach().knows_rights() => {
                     self.tell(Found::Forbidden).await;
                     absent.failed(Duration::ZERO);
                 }
+                Err(Trouble::Forbidden(_)) => failing.pause(RIGHTS_AGAIN),
                 Err(trouble) => failing.failed(trouble.retry_after()),
             }
             failing.wait().await;

@@ -278,7 +278,7 @@ mod tests {
         let told: Vec<_> =
             compiled.reports.iter().filter(|report| report.reason == "SecretForbidden").collect();
         assert_eq!((told.len(), told[0].object.to_string().as_str()), (1, "Ingress ns/i"));
-        assert!(told[0].message.contains("get, list and watch secrets"), "{}", told[0]);
+        assert!(told[0].message.contains("get, list and watch on secrets"), "{}", told[0]);
         assert!(compiled.outcomes().iter().all(|outcome| outcome.object.kind == Kind::Ingress));
     }
 }

@@ -119,9 +119,9 @@ impl fmt::Display for CertificateError {
             Self::Mismatch => f.write_str(
                 "\"tls.key\" does not belong to the certificate in \"tls.crt\": replace both together",
             ),
-            Self::Forbidden => f.write_str(
-                "may not be read by slipway: let its ServiceAccount get, list and watch secrets in that namespace by RBAC",
-            ),
+            Self::Forbidden => {
+                f.write_str("may not be read: grant get, list and watch on secrets in that namespace by RBAC")
+            }
         }
     }
 }

@@ -120,7 +120,7 @@ impl Collection {
 
     /// Which right is missing, where to read it is forbidden.
     pub(super) fn explain_forbidden(&self, verbs: &str, trouble: &Trouble) -> String {
-        format!("{trouble}: let slipway's ServiceAccount {verbs} {} by RBAC", self.describe())
+        format!("{trouble}: grant {verbs} on {} by RBAC", self.describe())
     }
 
     /// One page of a list, the first or that of a token.

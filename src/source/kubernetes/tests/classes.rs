@@ -44,7 +44,7 @@ async fn ingresses_wait_for_the_classes() {
     let Some(WatchState::Listing(Some(why))) = rig.state("IngressClass") else {
         panic!("{:?}", rig.freshness)
     };
-    assert!(why.contains("list and watch ingressclasses (networking.k8s.io) by RBAC"), "{why}");
+    assert!(why.contains("grant list and watch on ingressclasses (networking.k8s.io) by RBAC"), "{why}");
     server.forbid("ingressclasses", false);
     rig.until("served", |s| s.ingresses.len() == 1).await;
 }

@@ -155,7 +155,7 @@ async fn what_is_forbidden_later_keeps_serving_and_says_which_right_is_missing()
     server.end_watches(true);
     rig.watches("away", |f| f.watches.iter().any(|w| matches!(w.state, WatchState::Away { .. }))).await;
     let Some(WatchState::Away { why, .. }) = rig.state("Service") else { panic!("{:?}", rig.freshness) };
-    assert!(why.contains("list and watch services in all namespaces by RBAC"), "{why}");
+    assert!(why.contains("grant list and watch on services in all namespaces by RBAC"), "{why}");
     assert_eq!(rig.store.snapshot().services.len(), 1);
 }
 

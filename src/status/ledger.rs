@@ -3,7 +3,8 @@
 //! What was written is remembered until the watch shows it, so that nothing is written twice; an Ingress that somebody
 //! else writes too is written less and less often.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,7 +14,7 @@ use super::addresses::Addresses;
 use super::fault::Fault;
 use super::pace::backoff;
 use crate::model::Key;
-use crate::model::status::Address;
+use crate::model::status::{Address, IngressStatus};
 
 /// How long the watch may take to show what was written.
 const ECHO: Duration = Duration::from_secs(60);
@@ -64,8 +65,8 @@ pub(super) struct Ledger {
     wanted: Option<Addresses>,
     /// What was wanted before that.
     former: Option<Addresses>,
-    /// The Ingresses that were ours at the last look.
-    ours: HashSet<Key>,
+    /// The Ingresses that were ours at the last look, as they were, and those that left since and still show our addresses.
+    ours: HashMap<Key, Arc<IngressStatus>>,
     entries: HashMap<Key, Entry>,
     /// How many could not be written the last time.
     pub(super) failing: usize,
@@ -99,39 +100,51 @@ impl Ledger {
         if self.wanted.as_ref() != Some(wanted) {
             self.former = self.wanted.replace(wanted.clone());
         }
-        let mut plan = Plan::default();
-        self.ours.retain(|key| desired.statuses.contains_key(key));
-        self.entries.retain(|key, entry| entry.busy || desired.statuses.contains_key(key));
-        self.failing = self.entries.values().filter(|entry| entry.failures > 0).count();
-        for (key, status) in desired.statuses.iter() {
-            let what = if (desired.is_ours)(key) {
-                if !self.ours.contains(key) {
-                    self.ours.insert(key.clone());
-                }
-                (*status.addresses != **wanted).then(|| What::Show(wanted.clone()))
+        let (mut plan, mut ours) = (Plan::default(), 0);
+        for (key, status) in desired.statuses.iter().filter(|(key, _)| (desired.is_ours)(key)) {
+            ours += 1;
+            match self.ours.get_mut(key) {
+                Some(known) if Arc::ptr_eq(known, status) => {}
+                Some(known) => *known = status.clone(),
+                None => drop(self.ours.insert(key.clone(), status.clone())),
+            }
+            if *status.addresses == **wanted {
+                self.settled(key, now);
             } else {
-                self.left(key, &status.addresses)
-            };
-            match what {
-                Some(what) => self.consider(&mut plan, key, what, &status.addresses, now),
-                None => self.settled(key, now),
+                self.consider(&mut plan, key, What::Show(wanted.clone()), &status.addresses, now);
             }
         }
-        let order = |change: &Change| change.ingress.clone();
-        plan.due.make_contiguous().sort_by_cached_key(order);
+        if ours < self.ours.len() {
+            self.clean(&mut plan, desired, now);
+        }
+        self.failing = self.entries.values().filter(|entry| entry.failures > 0).count();
+        plan.due.make_contiguous().sort_by_cached_key(|change| change.ingress.clone());
         plan
     }
 
-    /// What to do about an Ingress that is not ours: if it was, and shows what we wrote, that is removed.
-    fn left(&mut self, key: &Key, shown: &[Address]) -> Option<What> {
-        if !self.ours.contains(key) {
-            return None;
+    /// What was ours and is not any more loses our addresses, unless it shows others. An Ingress of another class is as
+    /// good as gone for whoever reads the cluster: so one that is deleted is tried, too.
+    fn clean(&mut self, plan: &mut Plan, desired: &Desired, now: Instant) {
+        let is_ours = |key: &Key| desired.statuses.contains_key(key) && (desired.is_ours)(key);
+        let left: Vec<Key> = self.ours.keys().filter(|key| !is_ours(key)).cloned().collect();
+        for key in left {
+            let entry = self.entries.get(&key);
+            let pending = entry.and_then(|entry| entry.wrote.as_ref()).and_then(|wrote| match &wrote.what {
+                What::Show(addresses) if !wrote.echoed => Some(addresses),
+                _ => None,
+            });
+            let status = desired.statuses.get(&key).unwrap_or(&self.ours[&key]);
+            let written = [pending, self.wanted.as_ref(), self.former.as_ref()].into_iter().flatten();
+            let ours = written.into_iter().find(|ours| pending == Some(ours) || ***ours == *status.addresses);
+            match ours.cloned() {
+                Some(ours) => self.consider(plan, &key, What::Remove(ours), &[], now),
+                None if entry.is_some_and(|entry| entry.busy) => {} // it may show them in a moment
+                None => {
+                    self.ours.remove(&key);
+                    self.entries.remove(&key);
+                }
+            }
         }
-        let written = [&self.wanted, &self.former].into_iter().flatten().find(|written| ***written == *shown);
-        if written.is_none() {
-            self.ours.remove(key);
-        }
-        written.map(|written| What::Remove(written.clone()))
     }
 
     fn consider(&mut self, plan: &mut Plan, key: &Key, what: What, shown: &[Address], now: Instant) {
@@ -177,16 +190,15 @@ impl Ledger {
         entry.busy = false;
         let former = entry.failures;
         let removal = matches!(change.what, What::Remove(_));
-        let failures = match ended {
-            // A removal that does not fit: somebody else wrote meanwhile, so nothing is left to do.
-            Err(Fault::Refused(_)) if removal => Ok(()),
-            other => other.clone(),
-        };
-        match failures {
+        match ended {
+            // One that does not fit has nothing left to do: somebody else wrote meanwhile.
+            Ok(()) | Err(Fault::Refused(_) | Fault::Absent) if removal => {
+                self.failing -= usize::from(former > 0).min(self.failing);
+                self.ours.remove(&change.ingress);
+                self.entries.remove(&change.ingress);
+                former
+            }
             Ok(()) => {
-                if removal {
-                    self.ours.remove(&change.ingress);
-                }
                 let again = entry.wrote.as_ref().is_some_and(|wrote| wrote.what == change.what);
                 entry.contests = if again { entry.contests + 1 } else { 0 };
                 entry.not_before = again.then(|| now + backoff(entry.contests, CONTEST.0, CONTEST.1));

@@ -112,19 +112,42 @@ fn an_ingress_that_stops_being_ours_loses_exactly_our_addresses() {
     let (wanted, start) = (addresses(&["192.0.2.1"]), Instant::now());
     // It is a matter of the name here; the class changes with it.
     let mut ledger = Ledger::default();
-    let mut before = desired(&[("x-web", &["192.0.2.1"]), ("x-taken", &["192.0.2.1"]), ("x-gone", &[])]);
+    let mut before = desired(&[
+        ("x-web", &["192.0.2.1"]),
+        ("x-taken", &["192.0.2.1"]),
+        ("x-aside", &["192.0.2.1"]),
+        ("x-gone", &[]),
+    ]);
     before.is_ours = Arc::new(|_| true);
     ledger.plan(&before, &wanted, start);
     let after = desired(&[("x-web", &["192.0.2.1"]), ("x-taken", &["192.0.2.9"])]);
     let plan = ledger.plan(&after, &wanted, start);
-    assert_eq!(due(&plan), [("x-web", &What::Remove(wanted.clone()))]);
+    // Of another class it is not told any more what it shows.
+    let remove = What::Remove(wanted.clone());
+    assert_eq!(due(&plan), [("x-aside", &remove), ("x-web", &remove)]);
     write(&mut ledger, plan, &after, &Err(Fault::Away(String::new())), start);
-    let again = ledger.plan(&after, &wanted, start + secs(1));
-    assert_eq!(again.due.len(), 1, "it is tried again");
+    let mut again = ledger.plan(&after, &wanted, start + secs(1));
+    assert_eq!(again.due.len(), 2, "it is tried again");
+    let aside = again.due.pop_front().unwrap();
+    ledger.ended(aside, None, &Err(Fault::Absent), start + secs(1));
     // Meanwhile its new controller wrote: the API server finds that the patch does not fit.
     write(&mut ledger, again, &after, &Err(Fault::Refused(String::new())), start + secs(1));
     assert_eq!(ledger.plan(&after, &wanted, start + secs(100)), Plan::default());
-    assert_eq!(ledger.failing, 0);
+    assert_eq!((ledger.failing, ledger.ours.len(), ledger.entries.len()), (0, 0, 0));
+}
+
+#[test]
+fn an_ingress_that_leaves_before_the_watch_has_shown_what_was_written_is_cleaned_too() {
+    let (wanted, start) = (addresses(&["192.0.2.1"]), Instant::now());
+    let before = desired(&[("web", &[])]);
+    let mut ledger = Ledger::default();
+    let plan = ledger.plan(&before, &wanted, start);
+    ledger.began(&plan.due[0].ingress);
+    let gone = desired(&[]);
+    assert_eq!(ledger.plan(&gone, &wanted, start), Plan::default(), "first that is to end");
+    write(&mut ledger, plan, &before, &Ok(()), start);
+    let plan = ledger.plan(&gone, &wanted, start);
+    assert_eq!(due(&plan), [("web", &What::Remove(wanted))]);
 }
 
 #[test]

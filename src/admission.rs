@@ -2,12 +2,13 @@
 //!
 //! A validating webhook: HTTPS on the control runtime, one AdmissionReview a request. Whoever reaches its port may send
 //! anything: bodies, the memory of all bodies together, connections and the time of each step are bounded, one object is
-//! decided upon at a time, and what is decided changes nothing.
+//! decided upon at a time, and nothing that was decided decides anything else.
 
 mod certificate;
 mod change;
 mod decide;
 mod paths;
+mod recent;
 mod review;
 mod serve;
 mod text;
@@ -31,6 +32,7 @@ use crate::compile::{self, Compiled};
 use crate::metrics::Metrics;
 use crate::metrics::admission::Verdict;
 use crate::model::Key;
+use crate::model::route::Ingress;
 use crate::translate;
 use certificate::Files;
 use decide::Decision;
@@ -163,6 +165,15 @@ pub struct Answer {
     pub subject: Key,
     /// Why it was refused, without anything that the object says.
     pub reasons: Vec<&'static str>,
+    /// What becomes part of the cluster, where that was decided by what is in force.
+    ingress: Option<Arc<Ingress>>,
+}
+
+impl Answer {
+    /// Whether it was refused for what another Ingress has.
+    fn is_contested(&self) -> bool {
+        self.reasons.iter().any(|reason| ["DuplicatePath", "DuplicateDefaultBackend"].contains(reason))
+    }
 }
 
 /// Answers an AdmissionReview (admission.k8s.io/v1, JSON) by what is in force; `now` is in seconds since the epoch. The
@@ -172,10 +183,11 @@ pub fn answer(body: &[u8], current: &Compiled, rules: &Rules, now: i64) -> Resul
     let decision = decide::decide(&request, current, rules, now)?;
     let body = review::answer(&request.uid, &decision);
     let subject = Key::new(request.namespace, request.name);
-    Ok(match decision {
-        Decision::Allowed(_) => Answer { body, verdict: Verdict::Allowed, subject, reasons: Vec::new() },
-        Decision::Refused(refusal) => {
-            Answer { body, verdict: Verdict::Refused, subject, reasons: refusal.reasons }
+    let (verdict, reasons, ingress) = match decision {
+        Decision::Allowed(allowance) => {
+            (Verdict::Allowed, Vec::new(), allowance.ingress.filter(|_| !request.dry_run))
         }
-    })
+        Decision::Refused(refusal) => (Verdict::Refused, refusal.reasons, None),
+    };
+    Ok(Answer { body, verdict, subject, reasons, ingress })
 }

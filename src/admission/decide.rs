@@ -3,6 +3,8 @@
 //! The snapshot in force is compiled with the object put in, by the very functions that serve it; nothing is rendered,
 //! run, stored or published. What is new among the errors decides: an object that was wrong before may still be changed.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 
 use super::review::Request;
@@ -14,10 +16,19 @@ use crate::translate::{self, Submitted};
 
 /// What is answered.
 pub(super) enum Decision {
-    /// It may. What its owner should know.
-    Allowed(Vec<String>),
+    /// It may.
+    Allowed(Allowance),
     /// It may not.
     Refused(Refusal),
+}
+
+/// How an object passes.
+#[derive(Default)]
+pub(super) struct Allowance {
+    /// What its owner should know.
+    pub(super) warnings: Vec<String>,
+    /// What will be in force, where that is decided by what else is.
+    pub(super) ingress: Option<Arc<Ingress>>,
 }
 
 /// Why an object is refused.
@@ -83,31 +94,28 @@ pub(super) fn decide(
     if has_many_expressions(&ingress) {
         return Ok(too_large(old.as_ref().is_some_and(has_many_expressions)));
     }
-    Ok(Change { old, new: ingress }.decide(current, rules, now))
+    Ok(Change { old: old.map(Arc::new), new: Arc::new(ingress) }.decide(current, rules, now))
 }
 
 /// An Ingress before and after.
 struct Change {
-    old: Option<Ingress>,
-    new: Ingress,
+    old: Option<Arc<Ingress>>,
+    new: Arc<Ingress>,
 }
 
 impl Change {
     fn decide(self, current: &Compiled, rules: &Rules, now: i64) -> Decision {
         let key = &self.new.object.key;
-        let compile_with = |ingress: Option<&Ingress>, former: &Compiled| {
-            let mut snapshot = former.snapshot().clone();
-            snapshot.ingresses.set(key.clone(), ingress.cloned().map(Into::into));
-            compile::compile(&snapshot, &rules.compile, now, Some(former))
+        let compile_with = |ingress: Option<&Arc<Ingress>>| {
+            let mut snapshot = current.snapshot().clone();
+            snapshot.ingresses.set(key.clone(), ingress.cloned());
+            compile::compile(&snapshot, &rules.compile, now, Some(current))
         };
-        let after = compile_with(Some(&self.new), current);
+        let after = compile_with(Some(&self.new));
         // What is in force may be behind the API server, or ahead of it.
-        let in_force = current.snapshot().ingresses.get(key).map(|ingress| &**ingress);
-        let before = if in_force == self.old.as_ref() {
-            current.clone()
-        } else {
-            compile_with(self.old.as_ref(), current)
-        };
+        let in_force = current.snapshot().ingresses.get(key);
+        let before =
+            if in_force == self.old.as_ref() { current.clone() } else { compile_with(self.old.as_ref()) };
         self.compare(&before, &after)
     }
 
@@ -132,7 +140,8 @@ impl Change {
         rest.extend(tolerated);
         rest.retain(|report| !UNTOLD.contains(&report.reason));
         rest.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.cmp(b)));
-        Decision::Allowed(text::warnings(rest.iter().map(|report| text::line(report))))
+        let warnings = text::warnings(rest.iter().map(|report| text::line(report)));
+        Decision::Allowed(Allowance { warnings, ingress: Some(self.new.clone()) })
     }
 }
 
@@ -146,7 +155,7 @@ fn told(ingress: &Ingress, compiled: &Compiled) -> Vec<Report> {
 }
 
 fn allowed() -> Decision {
-    Decision::Allowed(Vec::new())
+    Decision::Allowed(Allowance::default())
 }
 
 fn refused(refusals: &[(&'static str, String)]) -> Decision {
@@ -172,7 +181,7 @@ fn has_many_expressions(ingress: &Ingress) -> bool {
 fn too_large(was: bool) -> Decision {
     if was {
         let message = "the Ingress is too large to be checked: split it";
-        return Decision::Allowed(vec![message.into()]);
+        return Decision::Allowed(Allowance { warnings: vec![message.into()], ingress: None });
     }
     refused(&[(
         "TooLarge",

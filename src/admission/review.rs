@@ -23,6 +23,8 @@ pub(super) struct Request<'a> {
     #[serde(default)]
     pub(super) sub_resource: String,
     pub(super) operation: String,
+    #[serde(default)]
+    pub(super) dry_run: bool,
     #[serde(borrow)]
     pub(super) object: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -74,8 +76,8 @@ pub(super) fn parse(body: &[u8]) -> Result<Request<'_>, String> {
 pub(super) fn answer(uid: &str, decision: &Decision) -> Vec<u8> {
     let mut response = json!({ "uid": uid, "allowed": true });
     match decision {
-        Decision::Allowed(warnings) if warnings.is_empty() => {}
-        Decision::Allowed(warnings) => response["warnings"] = json!(warnings),
+        Decision::Allowed(allowance) if allowance.warnings.is_empty() => {}
+        Decision::Allowed(allowance) => response["warnings"] = json!(allowance.warnings),
         Decision::Refused(refusal) => {
             response["allowed"] = json!(false);
             response["status"] = json!({

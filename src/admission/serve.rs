@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -15,10 +15,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info};
 
+use super::recent::{Recent, SETTLE};
 use super::{Answer, Rules};
 use crate::compile::Compiled;
 use crate::metrics::Metrics;
@@ -75,6 +76,7 @@ pub(super) struct Desk {
     bodies: Arc<Semaphore>,
     /// One object is decided upon at a time.
     turn: Arc<Semaphore>,
+    recent: Mutex<Recent>,
 }
 
 /// Why there is no answer.
@@ -91,7 +93,8 @@ enum Refusal {
 impl Desk {
     pub(super) fn new(rules: Rules, current: watch::Receiver<Option<Compiled>>, metrics: Metrics) -> Self {
         let bodies = Arc::new(Semaphore::new(BODIES));
-        Self { rules: Arc::new(rules), current, metrics, bodies, turn: Arc::new(Semaphore::new(1)) }
+        let turn = Arc::new(Semaphore::new(1));
+        Self { rules: Arc::new(rules), current, metrics, bodies, turn, recent: Mutex::default() }
     }
 
     async fn serve<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
@@ -125,20 +128,62 @@ impl Desk {
         if request.method() != Method::POST {
             return Err(Refusal::Method);
         }
-        let (body, held) = self.body(request.into_body()).await?;
+        let body = Arc::new(self.body(request.into_body()).await?);
+        let mut current = self.current.clone();
+        let settled = tokio::time::Instant::now() + SETTLE;
+        loop {
+            let in_force = current.borrow_and_update().clone().ok_or(Refusal::NotReady)?;
+            let (answer, turn) = self.decide(body.clone(), in_force.clone()).await?;
+            let last = tokio::time::Instant::now() >= settled || !self.may_change(&answer, &in_force);
+            if !last {
+                drop(turn);
+                if let Ok(Ok(())) = timeout_at(settled, current.changed()).await {
+                    continue;
+                }
+            }
+            self.note(&answer, &in_force);
+            return Ok(answer);
+        }
+    }
+
+    /// Decides by what is in force. Until the turn is dropped nothing else is decided.
+    async fn decide(
+        &self,
+        body: Arc<(Vec<u8>, OwnedSemaphorePermit)>,
+        in_force: Compiled,
+    ) -> Result<(Answer, OwnedSemaphorePermit), Refusal> {
         let turn = self.turn.clone().acquire_owned().await.map_err(|_| Refusal::Failed)?;
-        let current = self.current.borrow().clone().ok_or(Refusal::NotReady)?;
         let (rules, metrics) = (self.rules.clone(), self.metrics.clone());
-        // Compiling may take many milliseconds, and the control thread has other things to do.
+        // Compiling may take many milliseconds, and the control thread has other things to do. The turn and the memory
+        // are let go at the end, also when nobody waits for the answer any more.
         let decided = spawn_blocking(move || {
             let started = Instant::now();
-            let answer = super::answer(&body, &current, &rules, epoch_seconds());
-            let ingresses = current.snapshot().ingresses.len();
+            let answer = super::answer(&body.0, &in_force, &rules, epoch_seconds());
+            let ingresses = in_force.snapshot().ingresses.len();
             metrics.admission_tested(Review { ingresses, took: started.elapsed() });
-            drop((turn, held)); // also when nobody waits for the answer any more
-            answer
+            (answer, turn)
         });
-        decided.await.map_err(|_| Refusal::Failed)?.map_err(Refusal::Malformed)
+        let (answer, turn) = decided.await.map_err(|_| Refusal::Failed)?;
+        Ok((answer.map_err(Refusal::Malformed)?, turn))
+    }
+
+    /// Whether what is on its way may lead to another answer: what was let through, or the end of what is in the way.
+    fn may_change(&self, answer: &Answer, in_force: &Compiled) -> bool {
+        answer.is_contested()
+            || answer
+                .ingress
+                .as_ref()
+                .is_some_and(|ingress| self.recent().concerns(ingress, in_force.snapshot(), Instant::now()))
+    }
+
+    fn note(&self, answer: &Answer, in_force: &Compiled) {
+        if let Some(ingress) = &answer.ingress {
+            self.recent().note(ingress.clone(), in_force.snapshot(), Instant::now());
+        }
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads a body; the permit stands for its memory.
@@ -222,104 +267,4 @@ fn epoch_seconds() -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::pin::Pin;
-    use std::task::{Context, Poll};
-
-    use hyper::body::Frame;
-
-    use super::*;
-    use crate::compile;
-    use crate::model::Snapshot;
-
-    /// A body that gives so many pieces of 1 MiB, and then nothing more without ending.
-    struct Stuck(usize);
-
-    impl Body for Stuck {
-        type Data = Bytes;
-        type Error = Infallible;
-
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            let Some(left) = self.0.checked_sub(1) else { return Poll::Pending };
-            self.0 = left;
-            Poll::Ready(Some(Ok(Frame::data(Bytes::from(vec![b' '; 1 << 20])))))
-        }
-    }
-
-    fn desk() -> Arc<Desk> {
-        let rules = Rules::default();
-        let compiled = compile::compile(&Snapshot::default(), &rules.compile, 0, None);
-        let (_, current) = watch::channel(Some(compiled));
-        Arc::new(Desk::new(rules, current, Metrics::new()))
-    }
-
-    async fn post(desk: &Desk, body: impl Body<Data = Bytes> + Unpin) -> (u16, Bytes) {
-        let response = desk.serve(Request::post("/").body(body).unwrap()).await;
-        let status = response.status().as_u16();
-        (status, response.into_body().collect().await.unwrap().to_bytes())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_that_does_not_end_gets_a_reason_before_the_api_server_gives_up() {
-        let started = tokio::time::Instant::now();
-        let (status, text) = post(&desk(), Stuck(1)).await;
-        assert_eq!((status, started.elapsed()), (503, REVIEW));
-        assert!(text.starts_with(b"the review took longer"), "{text:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn bodies_beyond_the_memory_for_all_of_them_wait_briefly() {
-        let desk = desk();
-        let slow: Vec<_> = (0..4)
-            .map(|_| {
-                let desk = desk.clone();
-                tokio::spawn(async move { post(&desk, Stuck(8)).await.0 })
-            })
-            .collect();
-        while desk.bodies.available_permits() > 0 {
-            tokio::task::yield_now().await;
-        }
-        let (status, text) = post(&desk, Full::new(Bytes::from_static(b"{}"))).await;
-        assert_eq!(status, 503);
-        assert!(text.starts_with(b"too many reviews"), "{text:?}");
-        for slow in slow {
-            assert_eq!(slow.await.unwrap(), 503);
-        }
-        assert_eq!(desk.bodies.available_permits(), BODIES, "the memory is free again");
-        assert_eq!(post(&desk, Full::new(Bytes::from_static(b"{}"))).await.0, 400);
-        assert_eq!(desk.bodies.available_permits(), BODIES);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_review_waits_for_its_turn_and_not_for_ever() {
-        let desk = desk();
-        let turn = desk.turn.clone().acquire_owned().await.unwrap();
-        assert_eq!(post(&desk, Full::new(Bytes::from_static(b"{}"))).await.0, 503);
-        let waiting = {
-            let desk = desk.clone();
-            tokio::spawn(async move { post(&desk, Full::new(Bytes::from_static(b"{}"))).await.0 })
-        };
-        drop(turn);
-        assert_eq!(waiting.await.unwrap(), 400);
-    }
-
-    #[test]
-    fn the_log_holds_names_only() {
-        let named = |namespace: &str, name: &str| {
-            let subject = crate::model::Key::new(namespace, name);
-            super::subject(&Answer {
-                body: Vec::new(),
-                verdict: Verdict::Refused,
-                subject,
-                reasons: Vec::new(),
-            })
-        };
-        assert_eq!(named("shop", "web.v1"), "Ingress shop/web.v1");
-        for odd in ["", "a\nb", "a b", "é", "\u{1b}[31m", &"x".repeat(300)] {
-            assert_eq!(named("shop", odd), "an Ingress without a proper name");
-        }
-    }
-}
+mod tests;

@@ -10,6 +10,8 @@ pub(crate) enum Error {
     Connect(io::Error),
     /// No connection within `proxy-connect-timeout`.
     ConnectTimeout,
+    /// The endpoint left its backend before it took the connection.
+    Left,
     /// The connection broke while the request was sent.
     Send(io::Error),
     /// The endpoint took nothing for `proxy-send-timeout`.
@@ -68,7 +70,7 @@ impl Error {
     /// Which word of `proxy-next-upstream` covers it.
     pub(crate) fn retry(&self) -> Retry {
         match self {
-            Self::Connect(_) | Self::Send(_) | Self::Closed(_) | Self::Http2(_) => Retry::Error,
+            Self::Connect(_) | Self::Left | Self::Send(_) | Self::Closed(_) | Self::Http2(_) => Retry::Error,
             Self::ConnectTimeout | Self::SendTimeout | Self::ReadTimeout => Retry::Timeout,
             Self::InvalidHead(_) => Retry::InvalidHeader,
             _ => Retry::Never,
@@ -78,7 +80,7 @@ impl Error {
     /// Whether the backend certainly never saw the request, so that even a POST may go elsewhere.
     pub(crate) fn unseen(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::ConnectTimeout => true,
+            Self::Connect(_) | Self::ConnectTimeout | Self::Left => true,
             Self::Http2(error) => error.is_canceled(),
             _ => false,
         }
@@ -88,9 +90,12 @@ impl Error {
     pub(crate) fn status(&self) -> http::StatusCode {
         use http::StatusCode as S;
         match self {
-            Self::Connect(_) | Self::Send(_) | Self::Closed(_) | Self::InvalidHead(_) | Self::Http2(_) => {
-                S::BAD_GATEWAY
-            }
+            Self::Connect(_)
+            | Self::Left
+            | Self::Send(_)
+            | Self::Closed(_)
+            | Self::InvalidHead(_)
+            | Self::Http2(_) => S::BAD_GATEWAY,
             Self::ConnectTimeout | Self::SendTimeout | Self::ReadTimeout => S::GATEWAY_TIMEOUT,
             Self::ClientBody => S::BAD_REQUEST,
             Self::ClientTimeout => S::REQUEST_TIMEOUT,
@@ -106,6 +111,7 @@ impl fmt::Display for Error {
         match self {
             Self::Connect(why) => write!(f, "connecting failed: {why}"),
             Self::ConnectTimeout => f.write_str("connecting took longer than proxy-connect-timeout"),
+            Self::Left => f.write_str("the endpoint left before it took the connection"),
             Self::Send(why) => write!(f, "sending the request failed: {why}"),
             Self::SendTimeout => f.write_str("the endpoint took nothing for proxy-send-timeout"),
             Self::Closed(why) => write!(f, "the connection ended before the answer: {why}"),

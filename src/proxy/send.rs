@@ -4,6 +4,7 @@ mod job;
 mod payload;
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -20,12 +21,16 @@ use super::timer::{Elapsed, Timer};
 use super::upstream::http1::{self, Sending, Waits};
 use super::upstream::http2::Outgoing;
 use super::upstream::{self, Connection, Mode, Stream, http2};
-use super::worker::{self, Pick};
+use super::worker::{self, Pick, View, Worker};
 use crate::model::policy::HttpVersion;
-use crate::routing::Traffic;
+use crate::routing::{Target, Traffic};
 use payload::Payload;
 
 pub(super) use job::Job;
+
+/// How often a connection that is being made is asked whether its endpoint is still there. The address of a pod that ended
+/// answers nothing, not even a refusal.
+const LOOK_AROUND: Duration = Duration::from_millis(200);
 
 /// What came back.
 pub(super) enum Outcome {
@@ -68,13 +73,13 @@ pub(super) async fn send(
     let mut payload = Payload::new(body, mode, traffic.body_limit);
     let (mut began, mut tried, mut fresh) = (None, Vec::new(), false);
     let mut last = Error::NoEndpoints;
-    while let Some(pick) = worker::with(|worker| worker.pick(job.view, job.backend, mode, &tried)) {
+    while let Some(pick) = pick(job, mode, &tried, began.is_some()) {
         let target = pick.target.clone();
         let upstream = trace.upstream.insert(Upstream::new(target.clone()));
         let began = *began.get_or_insert(upstream.began);
         let result = Attempt { job, pick, mode, fresh }.run(&mut payload, trace).await;
         let repeatable = payload.is_whole() && is_repeatable(job);
-        let elsewhere = || tries_left(traffic, tried.len() + 1, began) && others(job, tried.len() + 1);
+        let elsewhere = || tries_left(traffic, tried.len() + 1, began) && others(job, &target, &tried);
         match result {
             Ok(outcome) => {
                 let again = traffic.retry.when.status(outcome.status().as_u16());
@@ -107,9 +112,35 @@ fn tries_left(traffic: &Traffic, made: usize, began: Instant) -> bool {
     tries && (retry.timeout == Duration::ZERO || began.elapsed() < retry.timeout)
 }
 
-/// Whether the backend has an endpoint that was not tried.
-fn others(job: &Job<'_>, made: usize) -> bool {
-    job.view.tables.endpoints.find(job.backend).is_some_and(|backend| backend.targets.len() > made)
+/// The next endpoint; after a try, one of those that there are by now.
+fn pick(job: &Job<'_>, mode: Mode, tried: &[Target], again: bool) -> Option<Pick> {
+    worker::with(|worker| {
+        let newest = if again { newest(job, worker) } else { None };
+        worker.pick(newest.as_deref().unwrap_or(job.view), job.backend, mode, tried)
+    })
+}
+
+/// The newest tables, unless the backend is gone from them.
+fn newest(job: &Job<'_>, worker: &Worker) -> Option<Arc<View>> {
+    let serial = |view: &View| view.tables.endpoints.find(job.backend).map(|backend| backend.serial);
+    Some(worker.view()).filter(|newest| serial(newest) == serial(job.view))
+}
+
+/// Whether the backend has by now an endpoint beside this one that was not tried.
+fn others(job: &Job<'_>, this: &Target, tried: &[Target]) -> bool {
+    let untried = |target: &Target| target != this && !tried.contains(target);
+    worker::with(|worker| {
+        let newest = newest(job, worker);
+        let tables = &newest.as_deref().unwrap_or(job.view).tables;
+        tables.endpoints.find(job.backend).is_some_and(|backend| backend.targets.iter().any(untried))
+    })
+}
+
+/// Whether an endpoint left the backend, and others are there.
+fn has_left(job: &Job<'_>, target: &Target) -> bool {
+    let newest = worker::with(|worker| newest(job, worker));
+    let backend = newest.as_ref().and_then(|view| view.tables.endpoints.find(job.backend));
+    backend.is_some_and(|backend| !backend.targets.is_empty() && !backend.targets.contains(target))
 }
 
 /// Whether sending the request twice does no harm, or the operator said so.
@@ -214,10 +245,17 @@ impl Attempt<'_> {
 
     async fn connect(&self) -> Result<Stream, Error> {
         worker::with(|worker| worker.counts.borrow_mut().upstream_connects += 1);
+        let (timer, began) = (Timer::new(), Instant::now());
         let limit = self.job.route.traffic.connect_timeout;
-        match Timer::new().within(limit, upstream::connect(&self.pick.target, self.mode)).await {
-            Ok(connected) => connected.map_err(Error::Connect),
-            Err(Elapsed) => Err(Error::ConnectTimeout),
+        let mut connecting = pin!(upstream::connect(&self.pick.target, self.mode));
+        loop {
+            let left = limit.saturating_sub(began.elapsed());
+            match timer.within(left.min(LOOK_AROUND), connecting.as_mut()).await {
+                Ok(connected) => return connected.map_err(Error::Connect),
+                Err(Elapsed) if left <= LOOK_AROUND => return Err(Error::ConnectTimeout),
+                Err(Elapsed) if has_left(self.job, &self.pick.target) => return Err(Error::Left),
+                Err(Elapsed) => {}
+            }
         }
     }
 

@@ -1,10 +1,12 @@
 //! Which endpoint gets a request, what happens when it fails, and how it is spoken to.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
 
 use crate::backend::{Backend, Speak, describe, refusing, whole};
 use crate::client::{get, run, until};
@@ -212,12 +214,8 @@ fn failures_have_the_documented_status() {
 #[test]
 fn an_endpoint_that_does_not_take_connections_in_time_answers_504() {
     run(async {
-        // A queue of one place, taken: the kernel drops what else comes.
-        let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-        full.listen(0).unwrap();
-        let address = full.local_addr().unwrap().as_socket().unwrap();
-        let _first = std::net::TcpStream::connect(address).unwrap();
+        let silent = Silent::new();
+        let address = silent.address;
         let backend = Backend::named("a").await;
         let site = Site::of(&[address]).annotate("proxy-connect-timeout", "1");
         let stage = site.service("both", &[address, backend.address]).route("both.test", "/", "both");
@@ -227,6 +225,30 @@ fn an_endpoint_that_does_not_take_connections_in_time_answers_504() {
             assert_eq!(stage.ask(post("both.test")).await.status, 200, "it never saw the POST");
         }
     });
+}
+
+/// An address whose connections are neither taken nor refused, for as long as the value lives.
+struct Silent {
+    address: SocketAddr,
+    _queue: (socket2::Socket, std::net::TcpStream),
+}
+
+impl Silent {
+    fn new() -> Self {
+        // A queue of one place, taken: the kernel drops what else comes.
+        let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        full.listen(0).unwrap();
+        let address = full.local_addr().unwrap().as_socket().unwrap();
+        let first = std::net::TcpStream::connect(address).unwrap();
+        Self { address, _queue: (full, first) }
+    }
+
+    /// Whether somebody waits for a connection now, as the kernel tells: state 2, SYN sent.
+    fn is_connected_to(&self) -> bool {
+        let remote = format!("0100007F:{:04X} 02", self.address.port());
+        std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&remote)
+    }
 }
 
 #[test]
@@ -333,6 +355,49 @@ fn a_change_of_endpoints_is_in_force_at_once_and_keeps_the_client_s_connection()
         assert_eq!(wire.ask(get("web.test", "/")).await.status, 404);
         stage.publish(&Site::of(&[old.address, new.address]));
         assert_eq!(wire.ask(get("web.test", "/")).await.status, 200);
+    });
+}
+
+#[test]
+fn a_request_that_failed_goes_to_the_endpoints_of_now() {
+    run(async {
+        let (asked, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let ends = (asked.clone(), go.clone());
+        let old = Backend::raw(move |mut wire, _, _| {
+            let (asked, go) = ends.clone();
+            async move {
+                wire.head().await;
+                asked.notify_one();
+                go.notified().await;
+            }
+        })
+        .await;
+        let new = Backend::named("new").await;
+        let mut stage = Site::of(&[old.address]).start();
+        let mut wire = stage.wire().await;
+        wire.send(get("web.test", "/")).await;
+        asked.notified().await;
+        stage.publish(&Site::of(&[new.address]));
+        // The old one closes the connection without an answer.
+        go.notify_one();
+        let head = wire.head().await.unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    });
+}
+
+#[test]
+fn an_endpoint_that_leaves_while_it_is_connected_to_is_not_waited_for() {
+    run(async {
+        let (silent, new) = (Silent::new(), Backend::named("new").await);
+        // Far more than the test waits for.
+        let site = |endpoint| Site::of(&[endpoint]).annotate("proxy-connect-timeout", "3600");
+        let mut stage = site(silent.address).start();
+        let mut wire = stage.wire().await;
+        wire.send(post("web.test")).await;
+        until("it is being connected to", || silent.is_connected_to()).await;
+        stage.publish(&site(new.address));
+        let head = wire.head().await.unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     });
 }
 

@@ -115,7 +115,8 @@ impl Release {
     /// What there is to know when something failed.
     fn state(&self) -> String {
         let pods = self.namespace.kubectl(&["describe", "pods"]);
-        let logs = ["logs", "--selector", "app.kubernetes.io/component=controller", "--tail=40", "--prefix"];
+        let logs =
+            ["logs", "--selector", "app.kubernetes.io/component=controller", "--tail=4000", "--prefix"];
         format!("{pods}\n{}", self.namespace.kubectl(&logs))
     }
 }

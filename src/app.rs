@@ -11,6 +11,7 @@ mod error;
 pub mod log;
 pub mod options;
 pub mod probe;
+pub mod retire;
 mod signals;
 
 use std::net::SocketAddr;

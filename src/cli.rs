@@ -5,6 +5,7 @@ mod demo;
 mod explain;
 mod input;
 mod print;
+mod retire;
 
 use clap::Parser;
 
@@ -41,6 +42,7 @@ fn run(flags: Flags) -> u8 {
         Command::Check(flags) => check::run(*flags),
         Command::Explain(flags) => explain::run(*flags),
         Command::Demo(flags) => demo::run(&flags),
+        Command::Retire(flags) => retire::run(*flags),
     }
 }
 

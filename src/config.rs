@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use flags::{AdmissionFlags, IngressFlags, PublishFlags, RuleFlags};
+use flags::{AdmissionFlags, IngressFlags, LeaseFlags, PublishFlags, RetireFlags, RuleFlags};
 
 /// A namespaced name, as flags write it: `NAMESPACE/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +94,17 @@ pub struct Election {
     pub lease: Named,
     /// How long a leader that fell silent stays leader.
     pub ttl: Duration,
+}
+
+/// `slipway retire`, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retire {
+    /// How to reach the API server; `None`: as the pod this runs in, else as kubectl does.
+    pub kubeconfig: Option<PathBuf>,
+    /// The Lease of the release.
+    pub lease: Named,
+    /// Whose Ingresses.
+    pub rules: Rules,
 }
 
 /// The validating webhook.
@@ -188,7 +199,6 @@ impl Ingress {
             }
         }
         let cores = available_parallelism().map_or(1, usize::from);
-        let namespace = flags.election.election_namespace.or_else(|| flags.pod_namespace.clone());
         Ok(Self {
             source: match flags.manifests {
                 Some(directory) => Source::Directory(directory),
@@ -196,10 +206,7 @@ impl Ingress {
             },
             publish: flags.publish.into(),
             election: Election {
-                lease: Named {
-                    namespace: namespace.filter(|n| !n.is_empty()).unwrap_or_else(|| "default".into()),
-                    name: flags.election.election_id,
-                },
+                lease: lease(flags.election.lease, flags.pod_namespace.as_ref()),
                 ttl: flags.election.election_ttl,
             },
             admission: Admission::new(flags.admission),
@@ -215,6 +222,22 @@ impl Ingress {
             pod_name: flags.pod_name.unwrap_or_default(),
         })
     }
+}
+
+impl Retire {
+    /// What was typed.
+    pub fn new(flags: RetireFlags) -> Self {
+        Self {
+            kubeconfig: flags.kubeconfig,
+            lease: lease(flags.lease, flags.pod_namespace.as_ref()),
+            rules: flags.rules.into(),
+        }
+    }
+}
+
+fn lease(flags: LeaseFlags, pod: Option<&String>) -> Named {
+    let namespace = flags.election_namespace.as_ref().or(pod).filter(|name| !name.is_empty());
+    Named { namespace: namespace.cloned().unwrap_or_else(|| "default".into()), name: flags.election_id }
 }
 
 impl From<PublishFlags> for Publish {

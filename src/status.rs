@@ -12,6 +12,7 @@ mod fault;
 mod lead;
 mod ledger;
 mod pace;
+mod retire;
 mod writer;
 
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use kube::Client;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{info, warn};
+
+pub use self::retire::{Release, retire};
 
 use self::addresses::Resolver;
 use self::cause::Author;

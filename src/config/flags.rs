@@ -50,6 +50,9 @@ pub enum Command {
     Explain(Box<ExplainFlags>),
     /// See it work: backends, an example and the curl lines to try, all in this process
     Demo(DemoFlags),
+    /// Take a release's addresses out of the status of its Ingresses, before it is removed
+    #[command(hide = true)]
+    Retire(Box<RetireFlags>),
 }
 
 /// Flags of `slipway ingress`.
@@ -153,6 +156,19 @@ pub struct PublishFlags {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Writing back to the cluster")]
 pub struct ElectionFlags {
+    /// The Lease.
+    #[command(flatten)]
+    pub lease: LeaseFlags,
+
+    /// How long a leader that fell silent stays leader: 30s, 1m
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub election_ttl: Duration,
+}
+
+/// Flags that name the Lease.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Writing back to the cluster")]
+pub struct LeaseFlags {
     /// Name of the Lease that says which replica writes
     #[arg(long, value_name = "NAME", default_value = "slipway-leader")]
     pub election_id: String,
@@ -160,10 +176,6 @@ pub struct ElectionFlags {
     /// Its namespace [default: that of this pod]
     #[arg(long, value_name = "NAMESPACE")]
     pub election_namespace: Option<String>,
-
-    /// How long a leader that fell silent stays leader: 30s, 1m
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
-    pub election_ttl: Duration,
 }
 
 /// Flags about the validating webhook.
@@ -318,6 +330,26 @@ pub struct DemoFlags {
     /// Write the example's YAML into this directory and leave it there [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     pub manifests: Option<PathBuf>,
+}
+
+/// Flags of `slipway retire`.
+#[derive(Args, Debug)]
+pub struct RetireFlags {
+    /// How to reach the API server [default: as the pod this runs in, else KUBECONFIG or ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// The Lease of the release.
+    #[command(flatten)]
+    pub lease: LeaseFlags,
+
+    /// Namespace of this pod.
+    #[arg(long, env = "POD_NAMESPACE", hide = true)]
+    pub pod_namespace: Option<String>,
+
+    /// Whose Ingresses.
+    #[command(flatten)]
+    pub rules: RuleFlags,
 }
 
 /// How a command prints its result.

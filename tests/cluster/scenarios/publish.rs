@@ -94,7 +94,8 @@ fn reports_become_events_once_and_end_with_their_cause() {
         .arg(kubeconfig());
     check.args(["--ingress-class", &class.name, "--controller-class", &class.controller()]);
     let printed = done(check.output().unwrap()).unwrap_or_else(|with_code| with_code);
-    let message = missing["message"].as_str().unwrap();
+    // An event says which field it is about before it says what is wrong.
+    let (_, message) = missing["message"].as_str().unwrap().split_once(": ").unwrap();
     assert!(printed.contains(message), "{message:?} is in:\n{printed}");
 
     // Another change, the same report: no second event.

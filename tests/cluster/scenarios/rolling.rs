@@ -8,18 +8,24 @@ use super::release::Release;
 
 #[test]
 #[ignore = "needs the test cluster: tests/run.sh cluster"]
-fn a_deployment_is_rolled_ten_times_and_no_request_fails() {
+fn deployments_are_rolled_ten_times_and_no_request_fails() {
     let cluster = Cluster::shared();
     let values = ["controller.service.type=NodePort", "controller.replicaCount=1"];
     let release = Release::install(&cluster, "backends", &values);
-    let http = serve(&release);
-    let load = Load::start(&["-host", "shop.test", &format!("http://{http}/")]);
+    // One finishes what it has begun when it is told to end; the other one knows no signals.
+    let (http, namespace) = (serve(&release, &["graceful", "abrupt"]), &release.namespace);
+    namespace.kubectl(&["set", "env", "deployment/abrupt", "ECHO_ON_SIGTERM=exit"]);
+    namespace.kubectl(&["rollout", "status", "deployment/abrupt", "--timeout=120s"]);
+    let url = format!("http://{http}/");
+    let loads =
+        ["graceful.test", "abrupt.test"].map(|host| Load::start(&["-rate", "100", "-host", host, &url]));
     for _ in 0..10 {
-        roll(&release.namespace, "shop");
+        roll(namespace, &["graceful", "abrupt"]);
     }
-    let tally = load.finish();
-    tally.all_answered();
-    assert!(tally.pods.len() >= 20, "ten generations of two pods answered: {:?}", tally.pods);
+    for tally in loads.map(Load::finish) {
+        tally.all_answered();
+        assert!(tally.pods.len() >= 20, "ten generations of two pods answered: {:?}", tally.pods);
+    }
 }
 
 #[test]
@@ -27,12 +33,12 @@ fn a_deployment_is_rolled_ten_times_and_no_request_fails() {
 fn slipway_is_rolled_and_no_request_fails() {
     let cluster = Cluster::shared();
     let release = Release::install(&cluster, "rolled", &["controller.service.type=NodePort"]);
-    let http = serve(&release);
+    let http = serve(&release, &["shop"]);
     let url = format!("http://{http}/");
     let before = release.pods();
     let kept = Load::start(&["-host", "shop.test", &url]);
     let new = Load::start(&["-host", "shop.test", "-new-connections", "-rate", "100", &url]);
-    roll(&release.namespace, &format!("{}-controller", release.class()));
+    roll(&release.namespace, &[&format!("{}-controller", release.class())]);
     // Only when the old pods are gone have they had the time to fail somebody.
     for pod in before {
         release.namespace.kubectl(&["wait", "--for=delete", &format!("pod/{pod}"), "--timeout=120s"]);
@@ -41,17 +47,25 @@ fn slipway_is_rolled_and_no_request_fails() {
     new.finish().all_answered();
 }
 
-/// Two echo servers behind an Ingress; answers where clients outside ask.
-fn serve(release: &Release) -> String {
-    deploy(&release.namespace, &[("shop", 2)]);
-    release.namespace.apply(&host("shop", release.class(), "shop.test", "shop"));
+/// Two echo servers of each name behind an Ingress for `NAME.test`; answers where clients outside ask.
+fn serve(release: &Release, names: &[&str]) -> String {
+    deploy(&release.namespace, &names.iter().map(|name| (*name, 2)).collect::<Vec<_>>());
     let http = release.node_port("http");
-    until_name(&http, "http://shop.test/", "shop");
+    for name in names {
+        let site = format!("{name}.test");
+        release.namespace.apply(&host(name, release.class(), &site, name));
+        until_name(&http, &format!("http://{site}/"), name);
+    }
     http
 }
 
-fn roll(namespace: &Namespace, name: &str) {
-    let deployment = format!("deployment/{name}");
-    namespace.kubectl(&["rollout", "restart", &deployment]);
-    namespace.kubectl(&["rollout", "status", &deployment, "--timeout=180s"]);
+/// Replaces all pods of these Deployments, at the same time.
+fn roll(namespace: &Namespace, names: &[&str]) {
+    let deployments: Vec<_> = names.iter().map(|name| format!("deployment/{name}")).collect();
+    for deployment in &deployments {
+        namespace.kubectl(&["rollout", "restart", deployment]);
+    }
+    for deployment in &deployments {
+        namespace.kubectl(&["rollout", "status", deployment, "--timeout=180s"]);
+    }
 }

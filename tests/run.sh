@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Everything that must pass, with its set-up: tests/run.sh [STEP...]; all steps when none is named.
-# Steps: fmt lint deny doc test demo cluster. With CI=true a step that cannot run is a failure, else it is skipped and said.
+# Steps: fmt lint deny doc test chart demo cluster. With CI=true a step that cannot run is a failure, else it is skipped and said.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly ALL="fmt lint deny doc test demo cluster"
+readonly ALL="fmt lint deny doc test chart demo cluster"
 readonly DENY_VERSION=0.20.2
 # Tools that are built once live beside what cargo builds.
 export PATH="$PWD/target/tools/bin:$PATH"
@@ -53,6 +53,16 @@ step_doc() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet; }
 
 step_test() { cargo test --locked; }
 
+# The chart without a cluster: what it renders, refuses and says.
+step_chart() {
+    source tests/tools.sh
+    helm_tool || {
+        skip "chart: Helm could not be built"
+        return 0
+    }
+    tests/chart/run.sh
+}
+
 step_demo() { cargo run --locked --release --quiet -- demo --check; }
 
 # A real Kubernetes of two nodes on this machine, Slipway installed in it. The first time, Kubernetes and Helm are built (some minutes).
@@ -62,7 +72,6 @@ step_cluster() {
         skip "cluster: this machine lacks $lacks"
         return 0
     fi
-    # shellcheck source=tests/tools.sh
     source tests/tools.sh
     helm_tool || {
         skip "cluster: Helm could not be built"

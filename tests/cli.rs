@@ -156,7 +156,7 @@ fn unusable_input_exits_2_and_says_what_to_do() {
         (vec!["explain", "ftp://a/", "--manifests", path(&empty)], "write http://HOST/PATH"),
         (vec!["explain", "http://a/", "--admin", "127.0.0.1:1"], "--manifests DIR"),
         (vec!["ingress", "--manifests", "x", "--http-port=1", "--https-port=1"], "another port"),
-        (vec!["ingress"], "--manifests <DIR>"),
+        (vec!["check", "--cluster", "--kubeconfig", "/nowhere"], "--kubeconfig"),
         (vec!["ingress", "--manifests", "x", "--configmap", "y"], "NAMESPACE/NAME"),
     ] {
         let (code, out, err) = run(&args);
@@ -354,9 +354,12 @@ fn during_the_grace_period_it_serves_on_but_is_not_healthy() {
 
 #[test]
 fn a_flag_of_ingress_nginx_that_is_not_there_is_told_apart_from_a_typo() {
-    let (code, _, err) = run(&["ingress", "--manifests", "x", "--publish-service=a/b"]);
+    let (code, _, err) = run(&["ingress", "--manifests", "x", "--validating-webhook=:8443"]);
     assert_eq!(code, Some(2));
-    assert!(err.contains("note: ingress-nginx knows --publish-service"), "{err}");
+    assert!(
+        err.contains("note: ingress-nginx knows --validating-webhook; here, give --admission-port"),
+        "{err}"
+    );
 }
 
 #[test]

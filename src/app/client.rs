@@ -28,28 +28,40 @@ const WINDOW: u32 = 16 << 20;
 /// A client for the cluster of a kubeconfig, else of the pod this runs in, else of `KUBECONFIG` or `~/.kube/config`. The
 /// error says what to do. Does not speak to the API server yet.
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, String> {
-    let config = match kubeconfig {
-        Some(path) => from_file(path).await?,
-        None => Config::infer().await.map_err(|error| {
-            format!(
-                "this is not a pod of a cluster, and there is no usable kubeconfig ({error}): give --kubeconfig FILE, or \
-                 --manifests DIR to serve a directory"
-            )
-        })?,
+    let config = match (kubeconfig, Config::incluster()) {
+        (None, Ok(pod)) => pod,
+        (None, Err(_)) => {
+            let file = Kubeconfig::read().map_err(|error| {
+                format!(
+                    "this is not a pod of a cluster, and there is no usable kubeconfig ({error}): give --kubeconfig FILE, \
+                     or --manifests DIR to serve a directory"
+                )
+            })?;
+            from_file(file, "the kubeconfig").await?
+        }
+        (Some(path), _) => {
+            let name = path.display().to_string();
+            let file = Kubeconfig::read_from(path)
+                .map_err(|e| format!("{name}: {e}: give the path of a working kubeconfig to --kubeconfig"))?;
+            from_file(file, &name).await?
+        }
     };
-    if config.proxy_url.is_some() {
-        return Err("the kubeconfig names a proxy-url, which is not supported: remove it".into());
-    }
     client(&config)
         .map_err(|error| format!("the API server's address or credentials are not usable: {error}"))
 }
 
-async fn from_file(path: &Path) -> Result<Config, String> {
-    let wrong = |error: kube::config::KubeconfigError| {
-        format!("{}: {error}: give the path of a working kubeconfig to --kubeconfig", path.display())
-    };
-    let file = Kubeconfig::read_from(path).map_err(wrong)?;
-    Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(wrong)
+async fn from_file(file: Kubeconfig, name: &str) -> Result<Config, String> {
+    let proxied = file.clusters.iter().filter_map(|named| named.cluster.as_ref()?.proxy_url.as_ref()).next();
+    if let Some(proxy) = proxied {
+        return Err(format!("{name} names the proxy-url {proxy}, which is not supported: remove it"));
+    }
+    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
+    let mut config = config.map_err(|error| {
+        format!("{name} cannot be used ({error}): correct it, or name another with --kubeconfig")
+    })?;
+    // A proxy of the environment is for the web: API servers are reached directly.
+    config.proxy_url = None;
+    Ok(config)
 }
 
 fn client(config: &Config) -> kube::Result<Client> {

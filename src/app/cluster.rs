@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
-use tracing::warn;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, error, info, warn};
 
 use super::{Error, SourceTask, client, options};
 use crate::admission::{self, Admission};
@@ -24,6 +24,9 @@ use crate::store::Update;
 
 /// How long the hand-over may take when the program ends.
 const HAND_OVER: Duration = Duration::from_secs(10);
+
+/// How often a certificate that cannot be used at the start is looked at again.
+const CERTIFICATE: Duration = Duration::from_secs(10);
 
 /// A cluster, and what is told back to it.
 pub struct Cluster {
@@ -72,12 +75,7 @@ impl Cluster {
         let client = client::connect(self.kubeconfig.as_deref()).await.map_err(Error::Source)?;
         let current = status.compiled.subscribe();
         let admission = match self.admission {
-            Some(options) => {
-                let address = options.address;
-                let bound = Admission::bind(options, current.clone(), metrics.clone()).await;
-                let bound = bound.map_err(|why| Error::Admission(address, why))?;
-                Some(tokio::spawn(bound.run()))
-            }
+            Some(options) => Some(admit(options, &current, metrics).await?),
             None => None,
         };
         let reading = kubernetes::run(client.clone(), self.source, updates, freshness, metrics.clone());
@@ -87,6 +85,34 @@ impl Cluster {
         });
         let status = self.status;
         Ok((source, Companions { client, status, current, metrics: metrics.clone(), admission }))
+    }
+}
+
+/// Begins to check what is to become part of the cluster. A taken port is an error at once; without a usable certificate
+/// requests are served all the same, and the certificate is looked for until it is there.
+async fn admit(
+    options: admission::Options,
+    current: &watch::Receiver<Option<Compiled>>,
+    metrics: &Metrics,
+) -> Result<JoinHandle<()>, Error> {
+    let (current, metrics) = (current.clone(), metrics.clone());
+    let address = options.address;
+    match Admission::bind(options.clone(), current.clone(), metrics.clone()).await {
+        Ok(bound) => Ok(tokio::spawn(bound.run())),
+        Err(admission::Error::Certificate(why)) => Ok(tokio::spawn(async move {
+            error!("{why}; requests are served, Ingresses are not checked until it is put right");
+            loop {
+                sleep(CERTIFICATE).await;
+                match Admission::bind(options.clone(), current.clone(), metrics.clone()).await {
+                    Ok(bound) => {
+                        info!("Ingresses are checked from now on, on {address}");
+                        return bound.run().await;
+                    }
+                    Err(why) => debug!("{why}"),
+                }
+            }
+        })),
+        Err(why) => Err(Error::Admission(address, why)),
     }
 }
 

@@ -61,7 +61,7 @@ fn wrong_flags_are_told_with_what_is_right() {
     refuses(&["--manifests", ".", "--configmap", "controller"], &["NAMESPACE/NAME"], 2);
     refuses(&["--manifests", ".", "--default-ssl-certificate", "a/b/c"], &["NAMESPACE/NAME"], 2);
     refuses(&["--manifests", ".", "--set", "hsts"], &["KEY=VALUE"], 2);
-    refuses(&[], &["--manifests <DIR>"], 2);
+    refuses(&["--kubeconfig", "/nowhere/at/all"], &["/nowhere/at/all", "--kubeconfig"], 1);
 }
 
 #[test]

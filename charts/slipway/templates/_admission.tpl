@@ -33,7 +33,7 @@ matchConditions:
 {{- $flags := include "slipway.flags" . | fromJson -}}
 {{- $class := .Values.controller.ingressClassResource -}}
 {{- $names := list -}}
-{{- range uniq (concat (list $class.name) $class.aliases (ternary (list (get $flags "ingress-class")) (list) (hasKey $flags "ingress-class-by-name"))) -}}
+{{- range uniq (concat (list $class.name) $class.aliases (ternary (list (get $flags "ingress-class")) (list) (and (hasKey $flags "ingress-class-by-name") (ne (toString (get $flags "ingress-class-by-name")) "false")))) -}}
 {{- $names = append $names (printf "'%s'" .) -}}
 {{- end -}}
 {{- $annotation := "'kubernetes.io/ingress.class' in object.metadata.annotations" -}}

@@ -32,8 +32,11 @@
 {{- $own := include "slipway.ownFlags" . | splitList "\n" | join " " | splitList " " -}}
 {{- $nginx := include "slipway.nginxFlags" . | splitList "\n" | join " " | splitList " " -}}
 {{- $absent := include "slipway.absentFlags" . | splitList "\n" | join " " | splitList " " -}}
+{{- $rights := dict "election-id" "controller.electionID" "watch-namespace" "controller.scope.enabled and controller.scope.namespace" "watch-namespace-selector" "controller.scope.namespaceSelector" "election-namespace" "namespaceOverride" -}}
 {{- range $name, $value := $c.extraArgs -}}
-{{- if has $name $absent -}}
+{{- if hasKey $rights $name -}}
+{{- fail (printf "controller.extraArgs.%s: the controller's rights depend on it, so write it as %s" $name (get $rights $name)) -}}
+{{- else if has $name $absent -}}
 {{- fail (printf "controller.extraArgs.%s asks for something that Slipway does not do: leave it out only if nobody relies on it" $name) -}}
 {{- else if not (has $name (concat $own $nginx)) -}}
 {{- fail (printf "controller.extraArgs.%s: slipway has no such flag; it has %s" $name (join ", " $own)) -}}

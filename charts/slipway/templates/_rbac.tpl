@@ -44,7 +44,9 @@ the pod gets.
 {{- define "slipway.rbac.own" -}}
 - {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create]}
 - {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [{{ include "slipway.electionID" . }}], verbs: [get, update, watch]}
+{{- if include "slipway.rbac.status" . }}
 - {apiGroups: [""], resources: [pods], verbs: [get, list]}
+{{- end }}
 {{- end -}}
 
 {{/*

@@ -231,14 +231,15 @@ impl Following {
 
     /// A task learned something.
     async fn found(&mut self, Message { number, key, found }: Message) -> Sent {
-        let well = self.watched == Watched::Well && self.context.covers(&key.namespace);
+        // Only what the watch has shown will it also take away.
+        let watched = self.watched == Watched::Well && self.tls.contains(&key);
         let Some(wanted) = self.wanted.get_mut(&key) else { return Ok(()) };
         if !matches!(wanted.from, From::Single(current, _) if current == number) {
             return Ok(()); // somebody else brings it now
         }
         match found {
             Found::Secret { secret, is_tls } => {
-                if is_tls && well {
+                if is_tls && watched {
                     std::mem::replace(&mut wanted.from, From::Watch).stop();
                 }
                 self.apply(*secret).await

@@ -31,7 +31,7 @@ const PACE: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_secs(30);
 
 /// How long to wait for a Secret that does not exist or may not be read.
-const ABSENT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
+const ABSENT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(15));
 
 /// How soon to ask again a server that may not know its rights yet.
 const RIGHTS_AGAIN: Duration = Duration::from_millis(500);
@@ -128,9 +128,9 @@ impl Single {
                     absent = Backoff::new(ABSENT.0, ABSENT.1);
                     failing.succeeded();
                     self.read(&item).await;
-                    match self.limits.watches.try_acquire() {
-                        Ok(_permit) if watchable => watchable = self.follow().await,
-                        _ => sleep(LOOK).await,
+                    match self.limits.watches.try_acquire().ok().filter(|_| watchable) {
+                        Some(_permit) => watchable = self.follow().await,
+                        None => sleep(LOOK).await,
                     }
                 }
                 Ok(None) => {

@@ -119,6 +119,9 @@ impl Replica {
         let Self { options, election, resolver, writer, events } = self;
         let mut lead = election.lead();
         let terms = async {
+            if let Some(pod) = &options.pod {
+                let _ = resolver.know(pod).await; // else when it is needed, if the pod is still there then
+            }
             loop {
                 lead.won().await;
                 let (desired, found) = (watch::Sender::new(None), watch::Sender::new(None));
@@ -156,7 +159,8 @@ impl Replica {
         {
             let lead = Instant::now() + self.options.ttl / 2; // of the two thirds that `obtain` has seen to
             let (removed, left) = self.writer.clear(desired, deadline.min(lead)).await;
-            info!("this was the last replica: the addresses of {removed} Ingresses are removed");
+            let which = if self.options.pod.is_some() { "the last" } else { "the only known" };
+            info!("this was {which} replica: the addresses of {removed} Ingresses are removed");
             if left > 0 {
                 warn!(
                     "{left} Ingresses still show addresses: the API server did not take their removal in time"

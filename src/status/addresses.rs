@@ -53,6 +53,8 @@ pub(super) struct Resolver {
     internal: bool,
     /// What selects the pods of the same kind, once it is known.
     siblings: Option<Option<String>>,
+    /// What was found last.
+    last: Option<Addresses>,
     complaint: Complaint,
     /// Whether it was said that there is none.
     none: bool,
@@ -67,7 +69,8 @@ impl Resolver {
             (given, ..) => Origin::Given(given.to_vec()),
         };
         let internal = options.internal_address;
-        Self { client, origin, internal, siblings: None, complaint: Complaint::default(), none: false }
+        let complaint = Complaint::default();
+        Self { client, origin, internal, siblings: None, last: None, complaint, none: false }
     }
 
     /// Looks for addresses again and again, and tells of each change. What was found stays when nothing is found any
@@ -77,7 +80,10 @@ impl Resolver {
         loop {
             let looked = self.look().await;
             if let Some(now) = looked.filter(|now| found.borrow().as_ref() != Some(now)) {
-                info!("Ingresses are to show {}", list(&now));
+                if self.last.as_ref() != Some(&now) {
+                    info!("Ingresses are to show {}", list(&now));
+                    self.last = Some(now.clone());
+                }
                 found.send_replace(Some(now));
                 wait = SOON;
             }
@@ -147,12 +153,24 @@ impl Resolver {
         Ok(others.into_iter().any(choose::is_alive))
     }
 
-    /// The pods that run the same program, this one included.
-    async fn siblings(&mut self, pod: &Key, params: ListParams) -> Result<Vec<Pod>, Fault> {
+    /// Learns by which labels pods of the same kind are known, as long as this one is there to tell.
+    pub(super) async fn know(&mut self, pod: &Key) -> Result<(), Fault> {
         if self.siblings.is_none() {
-            let own = self.get::<Pod>(Some(&pod.namespace), &pod.name).await?;
+            let own =
+                self.get::<Pod>(Some(&pod.namespace), &pod.name).await.map_err(|fault| match fault {
+                    Fault::Absent => Fault::Refused(format!(
+                        "there is no pod {pod}, as POD_NAMESPACE and POD_NAME call this one"
+                    )),
+                    other => other,
+                })?;
             self.siblings = Some(choose::siblings(&own.metadata.labels.unwrap_or_default()));
         }
+        Ok(())
+    }
+
+    /// The pods that run the same program, this one included.
+    async fn siblings(&mut self, pod: &Key, params: ListParams) -> Result<Vec<Pod>, Fault> {
+        self.know(pod).await?;
         let Some(Some(labels)) = &self.siblings else {
             return Ok(vec![self.get::<Pod>(Some(&pod.namespace), &pod.name).await?]);
         };

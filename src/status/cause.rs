@@ -76,7 +76,9 @@ impl Cause {
 
     /// The Event as it is created.
     pub(super) fn object(&self, event: &Key, author: &Author, now: Timestamp) -> Event {
-        let text = match &self.field {
+        // A report on an annotation names it by itself, and shorter.
+        let field = self.field.as_ref().filter(|field| !field.starts_with("metadata.annotations"));
+        let text = match field {
             Some(field) => format!("{field}: {}", self.message),
             None => self.message.clone(),
         };

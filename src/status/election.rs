@@ -187,7 +187,7 @@ impl Election {
     }
 
     fn about(&self) -> String {
-        format!("the Lease {}, which says what replica writes status and Events", self.key)
+        format!("the Lease {}, by which replicas elect who writes status and Events", self.key)
     }
 
     /// Waits for a time or for a change of the Lease.
@@ -251,7 +251,7 @@ impl Election {
         if leader != self.leader.as_deref() {
             self.leader = leader.map(str::to_owned);
             if let Some(leader) = leader {
-                info!("{leader} leads, by the Lease {lease}: it writes status and Events");
+                info!("{leader} leads, by the Lease {lease}");
             }
         }
     }

@@ -35,6 +35,9 @@ const PAGE: u32 = 500;
 /// First and last wait after the existing ones could not be read.
 const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 
+/// How complaints begin.
+const ABOUT: &str = "telling the owners of Ingresses by Events";
+
 /// How long to wait when nothing is due.
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -137,7 +140,7 @@ impl Events {
             Err(fault) => {
                 term.tries += 1;
                 term.adopt_at = Some(Instant::now() + backoff(term.tries, RETRY.0, RETRY.1));
-                self.complaint.wrong("the Events about Ingresses cannot be read", &fault);
+                self.complaint.wrong(ABOUT, &fault);
             }
         }
     }
@@ -193,13 +196,13 @@ impl Events {
 
     fn ended(&mut self, term: &mut Term, job: &Job, ended: &Result<(), Fault>) {
         term.board.ended(job, ended, Instant::now());
-        let what = "Events about Ingresses cannot be written";
+
         match ended {
             Ok(()) => {
                 debug!("the Event {}: {:?}", job.event, job.action);
                 self.metrics.event_written(job.action, true);
                 if !term.board.is_troubled() {
-                    self.complaint.over(what);
+                    self.complaint.over(ABOUT);
                 }
             }
             // It was there, or is gone, already.
@@ -208,7 +211,7 @@ impl Events {
             }
             Err(fault) => {
                 self.metrics.event_written(job.action, false);
-                self.complaint.wrong(what, fault);
+                self.complaint.wrong(ABOUT, fault);
             }
         }
     }

@@ -64,7 +64,7 @@ impl fmt::Display for Fault {
             Self::Forbidden(right) => {
                 write!(f, "a right is missing: {right}; grant it to the service account, as the chart does")
             }
-            Self::Refused(why) => write!(f, "the API server refuses it: {why}"),
+            Self::Refused(why) => write!(f, "it is refused: {why}"),
             Self::Away(why) => write!(f, "the API server does not answer: {why}"),
         }
     }

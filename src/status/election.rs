@@ -140,7 +140,10 @@ impl Election {
         if let Err(fault) = done {
             self.tries += 1;
             let wait = match fault {
-                Fault::Forbidden(_) | Fault::Refused(_) => jittered(FORBIDDEN.min(self.ttl)),
+                // At first soon: a server that has just begun does not know the rights yet.
+                Fault::Forbidden(_) | Fault::Refused(_) => {
+                    backoff(self.tries, self.ttl / 30, FORBIDDEN.min(self.ttl))
+                }
                 _ => backoff(self.tries, self.ttl / 30, self.ttl / 3),
             };
             self.candidate.failed(now + wait);
@@ -222,6 +225,9 @@ impl Election {
     async fn watch(&mut self, until: Instant) {
         self.watch_at = Instant::now() + jittered(self.ttl / 30);
         let Some(version) = self.candidate.version() else { return };
+        if until.saturating_duration_since(Instant::now()) < self.ttl / 30 {
+            return; // no time to begin: something is due
+        }
         let only = format!("metadata.name={}", self.key.name);
         let params = WatchParams::default().fields(&only).timeout(WATCH_SECS).disable_bookmarks();
         let limit = Self::limit(self.ttl).min(until.saturating_duration_since(Instant::now()));
@@ -229,7 +235,9 @@ impl Election {
             Ok(changes) => self.changes = Some(changes.boxed()),
             Err(fault) => {
                 debug!("the Lease {} cannot be watched, it is read now and then: {fault}", self.key);
-                self.watch_at = Instant::now() + jittered(FORBIDDEN.min(self.ttl));
+                if matches!(fault, Fault::Forbidden(_) | Fault::Refused(_)) {
+                    self.watch_at = Instant::now() + jittered(FORBIDDEN.min(self.ttl));
+                }
             }
         }
     }

@@ -25,8 +25,9 @@ const CONTEST: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 /// First and last wait after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// First and last wait where trying again will hardly help.
-const REFUSED: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(300));
+/// First and last wait where trying again will hardly help. The first is short: a server that has just begun does not know
+/// the rights yet.
+const REFUSED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
 
 /// One write.
 #[derive(Clone, Debug, PartialEq, Eq)]

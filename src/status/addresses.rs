@@ -25,7 +25,7 @@ pub(super) type Addresses = Arc<[Address]>;
 
 /// How long it takes at most until a change of a Service, or of nodes and pods, is seen. After a change, and at the
 /// start, it is looked more often.
-const LOOK: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
+const LOOK: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(1));
 
 /// The first wait after a change.
 const SOON: Duration = Duration::from_secs(1);
@@ -52,6 +52,7 @@ pub(super) struct Resolver {
     origin: Origin,
     internal: bool,
     /// What selects the pods of the same kind, once it is known.
+    #[expect(clippy::option_option, reason = "not looked at, or looked at and found nothing")]
     siblings: Option<Option<String>>,
     /// What was found last.
     last: Option<Addresses>,

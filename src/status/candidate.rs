@@ -34,6 +34,7 @@ pub(super) struct Candidate {
     identity: String,
     ttl: Duration,
     /// The Lease as it was seen last; `Some(None)` when there is none.
+    #[expect(clippy::option_option, reason = "not looked at, or looked at and found nothing")]
     seen: Option<Option<Lease>>,
     /// Since when its record is so.
     since: Option<Instant>,

@@ -58,10 +58,7 @@ pub(super) fn of_node(node: &Node, internal: bool) -> Vec<Address> {
 /// Selects the pods that run the same program as the one with these labels; `None` when they say nothing.
 pub(super) fn siblings(labels: &BTreeMap<String, String>) -> Option<String> {
     let program = labels.keys().any(|key| *key == PROGRAM[0] || *key == PROGRAM[1]);
-    let telling = |key: &str| match program {
-        true => PROGRAM.contains(&key),
-        false => !GENERATION.contains(&key),
-    };
+    let telling = |key: &str| if program { PROGRAM.contains(&key) } else { !GENERATION.contains(&key) };
     let pairs = labels.iter().filter(|(key, _)| telling(key));
     let pairs: Vec<String> = pairs.map(|(key, value)| format!("{key}={value}")).collect();
     (!pairs.is_empty()).then(|| pairs.join(","))
@@ -81,6 +78,7 @@ pub(super) fn is_alive(pod: &Pod) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::type_complexity, reason = "tables")]
 mod tests {
     use serde_json::{Value, from_value, json};
 

@@ -1,3 +1,4 @@
+#![expect(clippy::type_complexity, reason = "a table")]
 use std::sync::Arc;
 
 use super::super::Desired;

@@ -1,3 +1,4 @@
+#![expect(clippy::type_complexity, reason = "a table")]
 use super::*;
 
 const TTL: Duration = Duration::from_secs(30);

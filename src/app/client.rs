@@ -51,7 +51,7 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, String> {
 }
 
 async fn from_file(file: Kubeconfig, name: &str) -> Result<Config, String> {
-    let proxied = file.clusters.iter().filter_map(|named| named.cluster.as_ref()?.proxy_url.as_ref()).next();
+    let proxied = file.clusters.iter().find_map(|named| named.cluster.as_ref()?.proxy_url.as_ref());
     if let Some(proxy) = proxied {
         return Err(format!("{name} names the proxy-url {proxy}, which is not supported: remove it"));
     }

@@ -25,7 +25,7 @@ pub(super) type Addresses = Arc<[Address]>;
 
 /// How long it takes at most until a change of a Service, or of nodes and pods, is seen. After a change, and at the
 /// start, it is looked more often.
-const LOOK: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
+const LOOK: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(1));
 
 /// The first wait after a change.
 const SOON: Duration = Duration::from_secs(1);
@@ -51,8 +51,8 @@ pub(super) struct Resolver {
     client: Client,
     origin: Origin,
     internal: bool,
-    /// What selects the pods of the same kind, once it is known.
-    siblings: Option<Option<String>>,
+    /// What selects the pods of the same kind, once it is known; empty when their labels say nothing.
+    siblings: Option<String>,
     /// What was found last.
     last: Option<Addresses>,
     complaint: Complaint,
@@ -163,7 +163,8 @@ impl Resolver {
                     )),
                     other => other,
                 })?;
-            self.siblings = Some(choose::siblings(&own.metadata.labels.unwrap_or_default()));
+            let selector = choose::siblings(&own.metadata.labels.unwrap_or_default());
+            self.siblings = Some(selector.unwrap_or_default());
         }
         Ok(())
     }
@@ -171,7 +172,7 @@ impl Resolver {
     /// The pods that run the same program, this one included.
     async fn siblings(&mut self, pod: &Key, params: ListParams) -> Result<Vec<Pod>, Fault> {
         self.know(pod).await?;
-        let Some(Some(labels)) = &self.siblings else {
+        let Some(labels) = self.siblings.as_ref().filter(|labels| !labels.is_empty()) else {
             return Ok(vec![self.get::<Pod>(Some(&pod.namespace), &pod.name).await?]);
         };
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &pod.namespace);

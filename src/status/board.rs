@@ -18,10 +18,10 @@ use crate::model::Key;
 const LASTING: Duration = Duration::from_secs(2);
 
 /// How often the Event of a cause that lasts is refreshed.
-pub(super) const REFRESH: Duration = Duration::from_secs(30 * 60);
+pub(super) const REFRESH: Duration = Duration::from_mins(30);
 
 /// First and last wait after a failure.
-const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
+const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(5));
 
 /// One write.
 #[derive(Clone, Debug, PartialEq)]

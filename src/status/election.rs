@@ -251,7 +251,7 @@ impl Election {
         match (before, until.is_some()) {
             (false, true) => info!("this replica leads, by the Lease {lease}: it writes status and Events"),
             (true, false) => {
-                warn!("this replica does not lead any more, by the Lease {lease}: it writes nothing")
+                warn!("this replica does not lead any more, by the Lease {lease}: it writes nothing");
             }
             _ => {}
         }

@@ -33,13 +33,13 @@ const PACE: (u32, u32) = (10, 25);
 const PAGE: u32 = 500;
 
 /// First and last wait after the existing ones could not be read.
-const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(5));
 
 /// How complaints begin.
 const ABOUT: &str = "telling the owners of Ingresses by Events";
 
 /// How long to wait when nothing is due.
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 /// Writes Events.
 pub(super) struct Events {

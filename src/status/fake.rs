@@ -68,7 +68,7 @@ impl Fake {
         if !id.1.is_empty() {
             object["metadata"]["namespace"] = id.1.clone().into();
         }
-        self.state().store(id, object);
+        self.state().store(&id, object);
     }
 
     pub(super) fn remove(&self, path: &str) {
@@ -217,10 +217,10 @@ impl State {
                 if version(&object) != version(&there) {
                     return status(409, "the object has been modified");
                 }
-                ok(&self.store(id, object))
+                ok(&self.store(&id, object))
             }
             ("PATCH", Some(there)) => match patch::apply(kind, there, body) {
-                Some(object) => ok(&self.store(id, object)),
+                Some(object) => ok(&self.store(&id, object)),
                 None => status(422, "the patch does not fit"),
             },
             ("DELETE", Some(object)) => {
@@ -237,7 +237,7 @@ impl State {
         if self.objects.contains_key(&id) {
             return status(409, "AlreadyExists");
         }
-        ok(&self.store(id, object))
+        ok(&self.store(&id, object))
     }
 
     fn list(&self, asked: &Asked) -> Response<Answer> {
@@ -261,12 +261,12 @@ impl State {
         Response::new(StreamBody::new(frames).boxed_unsync())
     }
 
-    fn store(&mut self, id: Id, mut object: Value) -> Value {
+    fn store(&mut self, id: &Id, mut object: Value) -> Value {
         self.version += 1;
         object["metadata"]["resourceVersion"] = self.version.to_string().into();
         let former = self.objects.insert(id.clone(), object.clone());
         let kind = if former.is_some() { "MODIFIED" } else { "ADDED" };
-        self.tell(kind, &id, &object);
+        self.tell(kind, id, &object);
         object
     }
 

@@ -17,13 +17,13 @@ use crate::model::Key;
 use crate::model::status::{Address, IngressStatus};
 
 /// How long the watch may take to show what was written.
-const ECHO: Duration = Duration::from_secs(60);
+const ECHO: Duration = Duration::from_mins(1);
 
 /// First and last wait before an Ingress is written once more because somebody else wrote it too.
-const CONTEST: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+const CONTEST: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
 
 /// First and last wait after a failure.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
 /// First and last wait where trying again will hardly help. The first is short: a server that has just begun does not know
 /// the rights yet.

@@ -19,7 +19,7 @@ use super::writer::write;
 use crate::model::{Key, Name};
 
 /// How long nobody else writes from then on.
-const TERM: Duration = Duration::from_secs(60);
+const TERM: Duration = Duration::from_mins(1);
 
 /// How long it may take in all.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -93,7 +93,10 @@ async fn seize(leases: &Api<Lease>, key: &Key, candidate: &Candidate) -> Result<
                 let lease = candidate.claim(None, Timestamp::now());
                 let created = ask(LIMIT, leases.create(&params, &lease)).await;
                 // Its namespace is not there, so nobody can hold it.
-                if created == Err(Fault::Absent) { return Ok(()) } else { created }
+                if created == Err(Fault::Absent) {
+                    return Ok(());
+                }
+                created
             }
             Err(fault) => Err(fault),
         };
@@ -227,7 +230,7 @@ mod tests {
         tokio::spawn(run(client, options, receiver, Desired::clone, Metrics::new(), stopped));
         sleep(Duration::from_secs(5)).await;
         assert_eq!(ip(&fake, "web"), json!([{"ip": "192.0.2.1"}]));
-        publications.send_replace(Some(desired(&[given.clone()])));
+        publications.send_replace(Some(desired(std::slice::from_ref(&given))));
         assert_eq!(retire(fake.client(), release()).await, Ok(1));
         publications.send_replace(Some(desired(&[])));
         sleep(Duration::from_secs(55)).await;

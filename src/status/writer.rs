@@ -26,10 +26,10 @@ use crate::model::status::Address;
 const WIDTH: usize = 8;
 
 /// The same when the program ends and there is little time.
-const LAST_WIDTH: usize = 16;
+const LAST_WIDTH: usize = 32;
 
 /// Writes a second, and at once after a pause.
-const PACE: (u32, u32) = (100, 100);
+const PACE: (u32, u32) = (200, 200);
 
 /// More Ingresses that cannot be written are counted, not logged one by one.
 const LOGGED: usize = 10;
@@ -120,9 +120,8 @@ impl Writer {
             }
             _ => {
                 self.metrics.status_written(true);
-                match failures {
-                    0 => debug!("the status of Ingress {key} is written"),
-                    _ => info!("the status of Ingress {key} is written now"),
+                if failures > 0 {
+                    info!("the status of Ingress {key} is written now");
                 }
             }
         }
@@ -164,10 +163,10 @@ impl Writer {
 /// Writes one status.
 pub(super) async fn write(client: &Client, limit: Duration, ingress: &Key, what: &What) -> Result<(), Fault> {
     let path = Ingress::url_path(&(), Some(&ingress.namespace));
-    let (kind, patch) = patch(what);
+    let (kind, body) = patch(what);
     let request = http::Request::patch(format!("{path}/{}/status", ingress.name))
         .header(http::header::CONTENT_TYPE, kind)
-        .body(patch.to_string().into_bytes())
+        .body(body.to_string().into_bytes())
         .map_err(|error| Fault::Refused(error.to_string()))?;
     ask(limit, client.request::<IgnoredAny>(request)).await.map(drop)
 }
@@ -195,7 +194,7 @@ fn points(addresses: &[Address]) -> Value {
 }
 
 /// How long to wait when nothing is due.
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 #[cfg(test)]
 mod tests;

@@ -366,4 +366,18 @@ mod tests {
         assert_eq!(config.election.ttl, Duration::from_secs(30));
         assert!(config.publish.status && config.publish.remove_at_end && config.admission.is_none());
     }
+
+    #[test]
+    fn retire_names_the_same_lease_as_the_replicas() {
+        for (args, expected) in [
+            (&[][..], "default/slipway-leader"),
+            (&["--election-namespace", "a", "--election-id", "b"], "a/b"),
+        ] {
+            let all = ["slipway", "retire"].iter().chain(args);
+            let Command::Retire(flags) = Flags::try_parse_from(all).unwrap().command else {
+                unreachable!("the command is retire")
+            };
+            assert_eq!(Retire::new(*flags).lease.to_string(), expected);
+        }
+    }
 }

@@ -51,9 +51,8 @@ pub(super) struct Resolver {
     client: Client,
     origin: Origin,
     internal: bool,
-    /// What selects the pods of the same kind, once it is known.
-    #[expect(clippy::option_option, reason = "not looked at, or looked at and found nothing")]
-    siblings: Option<Option<String>>,
+    /// What selects the pods of the same kind, once it is known; empty when their labels say nothing.
+    siblings: Option<String>,
     /// What was found last.
     last: Option<Addresses>,
     complaint: Complaint,
@@ -164,7 +163,8 @@ impl Resolver {
                     )),
                     other => other,
                 })?;
-            self.siblings = Some(choose::siblings(&own.metadata.labels.unwrap_or_default()));
+            let selector = choose::siblings(&own.metadata.labels.unwrap_or_default());
+            self.siblings = Some(selector.unwrap_or_default());
         }
         Ok(())
     }
@@ -172,7 +172,7 @@ impl Resolver {
     /// The pods that run the same program, this one included.
     async fn siblings(&mut self, pod: &Key, params: ListParams) -> Result<Vec<Pod>, Fault> {
         self.know(pod).await?;
-        let Some(Some(labels)) = &self.siblings else {
+        let Some(labels) = self.siblings.as_ref().filter(|labels| !labels.is_empty()) else {
             return Ok(vec![self.get::<Pod>(Some(&pod.namespace), &pod.name).await?]);
         };
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &pod.namespace);

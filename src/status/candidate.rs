@@ -33,9 +33,8 @@ pub(super) struct Candidate {
     key: Key,
     identity: String,
     ttl: Duration,
-    /// The Lease as it was seen last; `Some(None)` when there is none.
-    #[expect(clippy::option_option, reason = "not looked at, or looked at and found nothing")]
-    seen: Option<Option<Lease>>,
+    /// The Lease as it was seen last; `None` when there is none, or when nobody looked yet.
+    seen: Option<Lease>,
     /// Since when its record is so.
     since: Option<Instant>,
     /// It may be different from what was seen.
@@ -66,8 +65,10 @@ impl Candidate {
             let until = self.leads_until(now);
             return Act::Wait(until.map_or(retry_at, |until| until.min(retry_at)));
         }
-        let Some(seen) = self.seen.as_ref().filter(|_| !self.stale) else { return Act::Look };
-        let Some(lease) = seen else { return Act::Create(Box::new(self.claim(None, wall))) };
+        if self.stale {
+            return Act::Look;
+        }
+        let Some(lease) = &self.seen else { return Act::Create(Box::new(self.claim(None, wall))) };
         let holder = holder(lease);
         let due = if holder == self.identity {
             self.leads_until(now).and(self.renew_at)
@@ -86,20 +87,19 @@ impl Candidate {
     pub(super) fn saw(&mut self, lease: Option<Lease>, now: Instant) {
         self.stale = false;
         let record = |lease: &Option<Lease>| lease.as_ref().and_then(|lease| lease.spec.clone());
-        let same = self.seen.as_ref().is_some_and(|seen| record(seen) == record(&lease));
-        if !same {
+        if self.since.is_none() || record(&self.seen) != record(&lease) {
             self.since = Some(now);
         }
         if lease.as_ref().map(holder) != Some(&self.identity) {
             self.led_until = None;
         }
-        self.seen = Some(lease);
+        self.seen = lease;
     }
 
     /// A watch told that the Lease is now so, or is `gone`: what is older than what is known means nothing.
     pub(super) fn heard(&mut self, lease: Lease, gone: bool, now: Instant) {
         let version = |lease: &Lease| lease.metadata.resource_version.as_ref()?.parse::<u128>().ok();
-        let known = self.seen.iter().flatten().find_map(version);
+        let known = self.seen.as_ref().and_then(version);
         if version(&lease).zip(known).is_none_or(|(heard, known)| heard > known) {
             self.saw((!gone).then_some(lease), now);
         }
@@ -107,7 +107,7 @@ impl Candidate {
 
     /// It was written, by a request that began at `began`.
     pub(super) fn wrote(&mut self, lease: Lease, began: Instant, renew_in: Duration) {
-        self.seen = Some(Some(lease));
+        self.seen = Some(lease);
         self.since = Some(began);
         self.stale = false;
         self.retry_at = None;
@@ -144,18 +144,18 @@ impl Candidate {
 
     /// Who else holds the Lease, as far as is known.
     pub(super) fn leader(&self) -> Option<&str> {
-        let holder = self.seen.iter().flatten().map(holder).next()?;
+        let holder = holder(self.seen.as_ref()?);
         (!holder.is_empty() && holder != self.identity).then_some(holder)
     }
 
     /// From where a watch is to tell of changes.
     pub(super) fn version(&self) -> Option<&str> {
-        self.seen.iter().flatten().find_map(|lease| lease.metadata.resource_version.as_deref())
+        self.seen.as_ref()?.metadata.resource_version.as_deref()
     }
 
     /// The Lease as it is left to the next one; `None` when it is not this one's.
     pub(super) fn released(&self, wall: Timestamp) -> Option<Lease> {
-        let mut lease = self.seen.clone().flatten().filter(|lease| holder(lease) == self.identity)?;
+        let mut lease = self.seen.clone().filter(|lease| holder(lease) == self.identity)?;
         let spec = lease.spec.get_or_insert_default();
         spec.holder_identity = Some(String::new());
         spec.lease_duration_seconds = Some(1);

@@ -26,10 +26,10 @@ use crate::model::status::Address;
 const WIDTH: usize = 8;
 
 /// The same when the program ends and there is little time.
-const LAST_WIDTH: usize = 16;
+const LAST_WIDTH: usize = 32;
 
 /// Writes a second, and at once after a pause.
-const PACE: (u32, u32) = (100, 100);
+const PACE: (u32, u32) = (200, 200);
 
 /// More Ingresses that cannot be written are counted, not logged one by one.
 const LOGGED: usize = 10;
@@ -120,9 +120,7 @@ impl Writer {
             }
             _ => {
                 self.metrics.status_written(true);
-                if failures == 0 {
-                    debug!("the status of Ingress {key} is written");
-                } else {
+                if failures > 0 {
                     info!("the status of Ingress {key} is written now");
                 }
             }

@@ -78,7 +78,6 @@ pub(super) fn is_alive(pod: &Pod) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::type_complexity, reason = "tables")]
 mod tests {
     use serde_json::{Value, from_value, json};
 
@@ -133,10 +132,11 @@ mod tests {
 
     #[test]
     fn a_node_stands_for_its_external_else_internal_address() {
+        type Row = ([(&'static str, &'static str); 3], bool, &'static [&'static str]);
         let both = [("InternalIP", "10.0.0.1"), ("ExternalIP", "192.0.2.1"), ("Hostname", "one")];
         let inside = [("Hostname", "one"), ("InternalIP", "10.0.0.1"), ("InternalIP", "10.0.0.2")];
         let two = [("InternalIP", "10.0.0.1"), ("InternalIP", "fd00::0:1"), ("Hostname", "x")];
-        let table: [([(&str, &str); 3], bool, &[&str]); 4] = [
+        let table: [Row; 4] = [
             (both, false, &["192.0.2.1"]),
             (both, true, &["10.0.0.1"]),
             (inside, false, &["10.0.0.1"]),
@@ -151,10 +151,11 @@ mod tests {
 
     #[test]
     fn siblings_are_known_by_the_labels_that_outlive_a_rollout() {
+        type Row<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
         let name = ("app.kubernetes.io/name", "slipway");
         let instance = ("app.kubernetes.io/instance", "edge");
         let hash = ("pod-template-hash", "5d4f");
-        let table: [(&[(&str, &str)], Option<&str>); 4] = [
+        let table: [Row<'_>; 4] = [
             (
                 &[name, instance, hash, ("app.kubernetes.io/version", "1.0")],
                 Some("app.kubernetes.io/instance=edge,app.kubernetes.io/name=slipway"),

@@ -1,4 +1,3 @@
-#![expect(clippy::type_complexity, reason = "a table")]
 use std::sync::Arc;
 
 use super::super::Desired;
@@ -62,13 +61,14 @@ fn a_cause_that_comes_and_goes_is_not_told() {
 
 #[test]
 fn what_changes_while_it_is_written_is_put_right_afterwards() {
+    type Row = (Result<(), Fault>, &'static [&'static str], Vec<EventAction>);
     let start = Instant::now();
     let now = start + LASTING;
     let later = now + secs(600);
     // (what the answer is, what happens to the cause meanwhile, what is due in the end)
     let away = || Err(Fault::Away(String::new()));
-    let ends: &[&str] = &[];
-    let table: [(Result<(), Fault>, &[&str], Vec<EventAction>); 7] = [
+    let ends: &'static [&'static str] = &[];
+    let table: [Row; 7] = [
         (Ok(()), ends, vec![EventAction::Delete]),
         (Ok(()), &["a"], vec![]),
         (away(), ends, vec![EventAction::Delete]),

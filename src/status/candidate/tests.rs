@@ -1,4 +1,3 @@
-#![expect(clippy::type_complexity, reason = "a table")]
 use super::*;
 
 const TTL: Duration = Duration::from_secs(30);
@@ -27,6 +26,7 @@ fn holder_of(act: &Act) -> Option<&str> {
 
 #[test]
 fn what_is_seen_of_the_lease_decides() {
+    type Row = (&'static str, Option<Lease>, u64, Result<&'static str, u64>);
     let start = Instant::now();
     let shared = |holder: &str| lease(holder, 1000, 7);
     let without_record = Lease { spec: None, ..shared("") };
@@ -36,7 +36,7 @@ fn what_is_seen_of_the_lease_decides() {
         lease
     };
     // (what is there, seconds since it was seen first, who writes or until when to wait)
-    let table: [(&str, Option<Lease>, u64, Result<&str, u64>); 9] = [
+    let table: [Row; 9] = [
         ("nothing is there", None, 0, Ok("a")),
         ("nobody holds it", Some(shared("")), 0, Ok("a")),
         ("it was never held", Some(without_record), 0, Ok("a")),

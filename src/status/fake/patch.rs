@@ -9,11 +9,11 @@ pub(super) fn apply(kind: &str, mut object: Value, body: &[u8]) -> Option<Value>
         "application/merge-patch+json" => merge(&mut object, patch),
         "application/json-patch+json" => {
             for operation in patch.as_array().unwrap() {
-                let pointer = operation["path"].as_str().unwrap();
+                let place = operation["path"].as_str().unwrap();
                 match operation["op"].as_str().unwrap() {
-                    "test" if object.pointer(pointer) == operation.get("value") => {}
+                    "test" if object.pointer(place) == operation.get("value") => {}
                     "test" => return None,
-                    "remove" => remove(&mut object, pointer)?,
+                    "remove" => remove(&mut object, place)?,
                     other => panic!("{other}"),
                 }
             }

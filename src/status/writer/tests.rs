@@ -105,7 +105,7 @@ async fn thousands_are_written_in_measure() {
     running.found.send_replace(Some(addresses(&["192.0.2.1"])));
     sleep(Duration::from_secs(10)).await;
     let after_ten = fake.count("PATCH");
-    assert!((1000..=1200).contains(&after_ten), "{after_ten}");
+    assert!((2000..=2300).contains(&after_ten), "{after_ten}");
     // Publications go on meanwhile, and half of the writes have not been told of.
     for _ in 0..30 {
         running.desired.send_modify(|_| {});

@@ -43,7 +43,7 @@ main() {
     echo "chart: all passed"
 }
 
-example() { helm template slipway "$CHART" --values "$1"; }
+example() { helm template slipway "$CHART" --kube-version "$KUBE_VERSION" --values "$1"; }
 
 lint() { helm lint --strict --quiet "$CHART"; }
 
@@ -71,7 +71,7 @@ golden() {
 refused() {
     local said
     # shellcheck disable=SC2086 # several arguments
-    if said=$(helm template slipway "$CHART" $2 2>&1); then
+    if said=$(helm template slipway "$CHART" --kube-version "$KUBE_VERSION" $2 2>&1); then
         echo "it was rendered"
         return 1
     fi

@@ -26,19 +26,23 @@ test.{{ include "slipway.fullname" . }}.invalid
 {{- end -}}
 {{- end -}}
 
-{{/* Arguments that send curl there: (dict "root" $ "name" NAME). */}}
+{{/*
+Arguments that send curl there: (dict "root" $ "name" NAME). A Service is found by the variable that Kubernetes gives to every pod of
+its namespace, so that DNS is not needed.
+*/}}
 {{- define "slipway.test.target" -}}
 {{- $host := include "slipway.test.host" .root -}}
 {{- $port := include "slipway.test.port" . -}}
 {{- $way := include "slipway.test.way" .root -}}
-{{- if eq $way "node" -}}
-- --resolve
-- {{ printf "%s:%s:$(HOST_IP)" $host $port | quote }}
-{{- else -}}
-{{- $service := .root.Values.controller.service -}}
-{{- $name := printf "%s%s" (include "slipway.controller" .root) (ternary "" "-internal" $service.external.enabled) -}}
+{{- if eq $way "address" -}}
 - --connect-to
-- {{ printf "::%s:%s" (default (printf "%s.%s.svc" $name (include "slipway.namespace" .root)) .root.Values.test.address) $port | quote }}
+- {{ printf "::%s:%s" .root.Values.test.address $port | quote }}
+{{- else -}}
+{{- $external := .root.Values.controller.service.external.enabled -}}
+{{- $service := printf "%s%s" (include "slipway.controller" .root) (ternary "" "-internal" $external) -}}
+{{- $variable := ternary (printf "%s_SERVICE_HOST" ($service | upper | replace "-" "_")) "HOST_IP" (eq $way "service") -}}
+- --resolve
+- {{ printf "%s:%s:$(%s)" $host $port $variable | quote }}
 {{- end }}
 - {{ printf "%s://%s:%s/" .name $host $port | quote }}
 {{- end -}}

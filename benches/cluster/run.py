@@ -96,13 +96,13 @@ def followed(api, slipway, options):
     """What one running Slipway does and costs."""
     results = {"memory_ready_bytes": slipway.memory("VmRSS")}
     begin = time.monotonic()
-    until(lambda: published(api) >= options.ingresses, "every Ingress has its address")
+    until(lambda: published(api) >= options.ingresses, "every Ingress has its address", 0.5)
     results["published_secs"] = time.monotonic() - begin
     connection = Connection(HTTP)
     results["new_rule_ms"] = [new_rule(api, connection, options.ingresses + at) for at in range(options.changes)]
     results["endpoints_ms"] = [moved(api, connection, at) for at in range(options.changes)]
     results["memory_changed_bytes"] = slipway.memory("VmRSS")
-    until(lambda: published(api) >= options.ingresses + options.changes, "the new ones have their address, too")
+    until(lambda: published(api) >= options.ingresses + options.changes, "the new ones have their address, too", 0.5)
     results["rest"] = slipway.at_rest(options.rest)
     results["memory_rest_bytes"], results["memory_peak_bytes"] = slipway.memory("VmRSS"), slipway.memory("VmHWM")
     return results
@@ -141,13 +141,13 @@ def status(connection, number):
     return connection.get("/", objects.host(number))[0]
 
 
-def until(true, what):
+def until(true, what, pause_secs=0.0005):
     """Asks again and again."""
     end = time.monotonic() + DEADLINE_SECS
     while not true():
         if time.monotonic() > end:
             raise Failed(f"{what}: not within {DEADLINE_SECS} s")
-        time.sleep(0.0005)
+        time.sleep(pause_secs)
 
 
 class Slipway(Process):
@@ -158,7 +158,7 @@ class Slipway(Process):
         flags = [f"--ingress-class={objects.CLASS}", f"--controller-class={objects.CONTROLLER}", f"--kubeconfig={kubeconfig}"]
         flags += [f"--http-port={HTTP}", f"--healthz-port={HEALTH}", f"--publish-status-address={PUBLISHED}"]
         # What is published stays, so that the next start finds what a restart finds.
-        flags += ["--update-status-on-shutdown=false", "--set=disable-access-log=true"]
+        flags += ["--update-status-on-shutdown=false", "--set=disable-access-log=true", "--set=keep-alive-requests=1000000000"]
         self.begin = time.monotonic()
         super().__init__("slipway", [options.slipway, "ingress", *flags], options.core, work / "slipway.log")
 

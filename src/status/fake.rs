@@ -44,6 +44,8 @@ pub(super) enum Failure {
     Silence,
     /// It is done, but the answer is lost.
     Lost,
+    /// It is done after a second, whether anybody waits for the answer or not.
+    Slow,
 }
 
 impl Fake {
@@ -131,6 +133,14 @@ impl Fake {
             Some(Failure::Lost) => {
                 self.state().act(method, asked, kind, &body);
                 std::future::pending().await
+            }
+            Some(Failure::Slow) => {
+                let (fake, method, kind) = (self.clone(), method.clone(), kind.to_owned());
+                let work = tokio::spawn(async move {
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    fake.state().act(&method, asked, &kind, &body)
+                });
+                Ok(work.await.unwrap())
             }
             None => Ok(self.state().act(method, asked, kind, &body)),
         }

@@ -126,28 +126,36 @@ async fn addresses_appear_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn of_two_that_end_together_one_removes() {
-    for leader_first in [true, false] {
-        let fake = Fake::default();
-        let leader = start(&fake, "slipway-1");
-        pass(5).await;
-        let follower = start(&fake, "slipway-2");
-        pass(5).await;
-        for pod in [&leader, &follower] {
-            pod.publications.send_replace(Some(desired(&["192.0.2.1"])));
-        }
-        fake.put(
-            "ingresses/shop/web",
-            json!({"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}),
-        );
-        let (one, other) = if leader_first { (leader, follower) } else { (follower, leader) };
-        // The first one looks before the API server knows that the other one ends, too.
-        let ending = end(&fake, one);
-        tokio::task::yield_now().await;
-        let (ended, also) = (ending, end(&fake, other));
-        ended.await.unwrap();
-        also.await.unwrap();
-        assert_eq!(shown(&fake), json!(null), "leader first: {leader_first}");
+    let fake = Fake::default();
+    let leader = start(&fake, "slipway-1");
+    pass(5).await;
+    let follower = start(&fake, "slipway-2");
+    pass(5).await;
+    let points = json!([{"ip": "192.0.2.1"}]);
+    fake.put("ingresses/shop/web", json!({"status": {"loadBalancer": {"ingress": points}}}));
+    for pod in [&leader, &follower] {
+        pod.publications.send_replace(Some(desired(&["192.0.2.1"])));
     }
+    // The leader looks before the API server knows that the other one ends, too.
+    mark(&fake, leader.name);
+    leader.stop.send(()).unwrap();
+    follower.stop.send(()).unwrap();
+    leader.task.await.unwrap();
+    follower.task.await.unwrap();
+    assert_eq!((shown(&fake), holder(&fake)), (json!(null), json!("")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_under_way_at_the_end_is_removed_too() {
+    let fake = Fake::default();
+    fake.fail("PATCH ingresses", Failure::Slow);
+    let pod = start(&fake, "slipway-1");
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!((fake.count("PATCH ingresses"), shown(&fake)), (1, json!(null)));
+    fake.heal();
+    end(&fake, pod).await.unwrap();
+    pass(2).await;
+    assert_eq!(shown(&fake), json!(null));
 }
 
 #[tokio::test(start_paused = true)]

@@ -125,13 +125,13 @@ async fn two_never_lead_at_once_whatever_breaks() {
         let how = [Failure::Silence, Failure::Status(500), Failure::Status(409), Failure::Lost];
         let how = how[fastrand::usize(..4)];
         let name = names[fastrand::usize(..3)];
-        match fastrand::u8(..40) {
+        match fastrand::u8(..20) {
             0 => fake.fail(name, how),
             1 => fake.fail(&format!("{name}PUT"), how),
             2 => fake.fail(&format!("{name}GET"), how),
             3 => fake.fail(&format!("{name}WATCH"), how),
             4 => fake.cut(),
-            5..10 => fake.heal(),
+            5..7 => fake.heal(),
             _ => {}
         }
         advance(Duration::from_millis(fastrand::u64(..3000))).await;
@@ -142,7 +142,7 @@ async fn two_never_lead_at_once_whatever_breaks() {
         changes += usize::from(!leading.is_empty() && leader != leading.first().copied());
         leader = leading.first().copied().or(leader);
     }
-    assert!(leaders > 500 && changes > 3, "seed {seed}: {leaders} rounds with a leader, {changes} changes");
+    assert!(leaders > 100 && changes > 1, "seed {seed}: {leaders} rounds with a leader, {changes} changes");
 }
 
 #[tokio::test(start_paused = true)]

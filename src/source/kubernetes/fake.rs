@@ -33,6 +33,8 @@ struct State {
     refusals: Vec<(u16, &'static str)>,
     /// Each watch ends as soon as it began.
     curt: bool,
+    /// Every version is forgotten at once.
+    forgetful: bool,
 }
 
 /// Kind in paths, namespace, name.
@@ -159,6 +161,11 @@ impl Server {
         self.state().curt = curt;
     }
 
+    /// Forgets every version at once.
+    pub(super) fn set_forgetful(&self, forgetful: bool) {
+        self.state().forgetful = forgetful;
+    }
+
     /// Begins to count versions from one again, as after a restore of old data.
     pub(super) fn restore(&self) {
         let mut state = self.state();
@@ -241,7 +248,7 @@ impl State {
             let _ = pieces.send(Ok(bookmark(self.version, &end)));
         } else {
             let from: u64 = asked.query["resourceVersion"].parse().unwrap();
-            if from < self.oldest {
+            if from < self.oldest || self.forgetful {
                 tell("ERROR", &json!({"kind": "Status", "code": 410, "message": "too old"}));
                 return streaming(receiver);
             }

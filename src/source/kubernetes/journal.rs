@@ -95,7 +95,7 @@ fn news(told: &Troubled, state: &Troubled, now: i64) -> Vec<Line> {
                 let effect = "what is known keeps serving, and tries go on";
                 Line::Bad(format!("contact is lost ({names}): {why}; {effect}"))
             } else {
-                Line::Waiting(format!("waiting for the first list ({names}): {why}"))
+                Line::Waiting(format!("waiting for the first list ({names}): {why}; tries go on"))
             }
         })
         .collect();
@@ -198,7 +198,8 @@ mod tests {
     #[test]
     fn what_is_waited_for_at_the_start_is_said_when_the_reason_is_new() {
         let waiting = state(&[("Ingress", None, "refused")]);
-        let line = |why: &str| Line::Waiting(format!("waiting for the first list (Ingress): {why}"));
+        let line =
+            |why: &str| Line::Waiting(format!("waiting for the first list (Ingress): {why}; tries go on"));
         assert_eq!(news(&Troubled::new(), &waiting, 0), [line("refused")]);
         assert_eq!(news(&waiting, &waiting, 0), []);
         let forbidden = state(&[("Ingress", None, "forbidden")]);

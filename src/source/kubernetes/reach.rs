@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::sync::watch as latest;
 use tokio::time::Instant;
 
+use super::backoff::Backoff;
+
 /// Shared by all requests to one server.
 #[derive(Clone)]
 pub(super) struct Reach {
@@ -60,11 +62,15 @@ impl Reach {
         self.state.borrow().answers_since.is_some_and(|since| since.elapsed() >= REFUSAL_COUNTS)
     }
 
-    /// Waits until it came back more often than that.
-    pub(super) async fn returned(&self, known: u64) {
+    /// Waits before the next try. After one in vain, when the server had come back `unreached` times, not longer than until
+    /// it comes back once more.
+    pub(super) async fn wait(&self, tries: &mut Backoff, unreached: Option<u64>) {
+        let Some(known) = unreached else { return tries.wait().await };
         let mut state = self.state.subscribe();
-        // The sender is here, so this cannot fail.
-        let _ = state.wait_for(|state| state.returns > known).await;
+        tokio::select! {
+            () = tries.wait() => {}
+            _ = state.wait_for(|state| state.returns > known) => tries.succeeded(),
+        }
     }
 }
 
@@ -81,10 +87,15 @@ mod tests {
         reach.silent();
         let waits = tokio::spawn({
             let reach = reach.clone();
-            async move { reach.returned(1).await }
+            async move {
+                let mut tries = Backoff::usual();
+                tries.failed(Duration::from_hours(1));
+                reach.wait(&mut tries, Some(1)).await;
+                tries.is_fresh()
+            }
         });
         reach.clone().answered();
-        waits.await.unwrap();
+        assert!(waits.await.unwrap());
         assert_eq!(reach.returns(), 2);
     }
 

@@ -5,6 +5,7 @@ mod classes;
 mod failures;
 mod lists;
 mod once;
+mod rubbish;
 mod secrets;
 
 use std::time::Duration;

@@ -131,7 +131,8 @@ impl Watch {
     /// What happens next. The future may be dropped at any time.
     pub(super) async fn next(&mut self) -> Event {
         loop {
-            self.pause().await;
+            self.collection.reach().wait(&mut self.tries, self.unreached).await;
+            self.unreached = None;
             if matches!(self.state, State::Unlisted) {
                 self.relists.wait().await;
             }
@@ -145,16 +146,6 @@ impl Watch {
                 }
             }
         }
-    }
-
-    /// Waits before the next try, but not longer than until the server is known to be there again.
-    async fn pause(&mut self) {
-        let Some(known) = self.unreached else { return self.tries.wait().await };
-        tokio::select! {
-            () = self.tries.wait() => {}
-            () = self.collection.reach().returned(known) => self.tries.succeeded(),
-        }
-        self.unreached = None;
     }
 
     async fn step(&mut self) -> Result<Option<Event>, Trouble> {

@@ -121,7 +121,7 @@ struct Single {
 impl Single {
     async fn run(self) {
         let (mut failing, mut absent) = (Backoff::usual(), Backoff::new(ABSENT.0, ABSENT.1));
-        let mut watchable = true;
+        let (reach, mut watchable) = (self.collection.reach(), true);
         loop {
             match self.look().await {
                 Ok(Some(item)) => {
@@ -137,12 +137,16 @@ impl Single {
                     self.tell(Found::Missing).await;
                     absent.failed(Duration::ZERO);
                 }
-                Err(Trouble::Forbidden(_)) if self.collection.reach().knows_rights() => {
+                Err(Trouble::Forbidden(_)) if reach.knows_rights() => {
                     self.tell(Found::Forbidden).await;
                     absent.failed(Duration::ZERO);
                 }
                 Err(Trouble::Forbidden(_)) => failing.pause(RIGHTS_AGAIN),
-                Err(trouble) => failing.failed(trouble.retry_after()),
+                Err(trouble) => {
+                    failing.failed(trouble.retry_after());
+                    let unreached = matches!(trouble, Trouble::Unreachable(_)).then(|| reach.returns());
+                    reach.wait(&mut failing, unreached).await;
+                }
             }
             failing.wait().await;
             absent.wait().await;

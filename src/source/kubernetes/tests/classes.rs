@@ -81,3 +81,17 @@ async fn namespaces_are_chosen_by_their_labels() {
     let snapshot = rig.until("one", |s| s.ingresses.len() == 1 && s.namespaces.len() == 1).await;
     assert_eq!(names(&snapshot.ingresses), ["two/web"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_class_that_is_made_later_brings_its_ingress_with_its_secret() {
+    let server = server();
+    server.put("secrets", json!({"metadata": {"namespace": "shop", "name": "cert"}, "type": secrets::TLS}));
+    server.put("ingresses", ingress("shop", "web", "late", Some("cert")));
+    let mut rig = Rig::start(&server, options()).await;
+    let snapshot = rig.store.snapshot();
+    assert_eq!((snapshot.ingresses.len(), snapshot.secrets.len()), (1, 0), "nobody of ours uses it yet");
+    server.put("ingressclasses", class("late", "ours"));
+    rig.until("read", |s| s.secrets.len() == 1).await;
+    server.delete("ingressclasses", "", "late");
+    rig.until("released", |s| s.secrets.is_empty()).await;
+}

@@ -39,7 +39,7 @@ async fn only_secrets_that_an_ingress_of_ours_names_are_read() {
 
     server.put("ingresses", ingress("shop", "more", "nginx", Some("unused")));
     rig.until("asked for", |s| host(s, "shop/unused").as_deref() == Some("c.example")).await;
-    assert_eq!(server.asked(&["/secrets/unused"]), 1);
+    assert_eq!((server.asked(&["/secrets/unused"]), server.watches("secrets")), (1, 1));
     server.put("secrets", secret("shop", "unused", TLS, "d.example"));
     rig.until("renewed", |s| host(s, "shop/unused").as_deref() == Some("d.example")).await;
     server.delete("ingresses", "shop", "more");
@@ -83,18 +83,22 @@ async fn a_secret_without_a_certificate_is_told_as_such() {
 #[tokio::test(start_paused = true)]
 async fn a_missing_secret_holds_nothing_up_and_arrives_at_once_when_it_is_made() {
     let server = server();
-    for number in 0..100 {
+    for number in 0..2000 {
         let name = format!("i{number}");
         server.put("ingresses", ingress("shop", &name, "nginx", Some(&name)));
     }
     let mut rig = Rig::start(&server, options()).await;
-    assert_eq!((rig.store.snapshot().ingresses.len(), server.asked(&["/secrets/"])), (100, 100));
-    rig.pass(Duration::from_mins(2)).await;
-    assert!(server.asked(&["/secrets/"]) < 100 + 120 * 20, "{}", server.asked(&["/secrets/"]));
+    assert_eq!((rig.store.snapshot().ingresses.len(), server.asked(&["/secrets/"])), (2000, 2000));
+    rig.pass(Duration::from_mins(1)).await;
+    let again = server.asked(&["/secrets/"]) - 2000;
+    assert!((100..=60 * 21).contains(&again), "{again} looks in a minute");
     let before = Instant::now();
     server.put("secrets", secret("shop", "i7", TLS, "a.example"));
     rig.until("there", |s| s.secrets.len() == 1).await;
     assert!(before.elapsed() < Duration::from_millis(10), "the watch brought it: {:?}", before.elapsed());
+    let looks = server.asked(&["/secrets/i7?"]);
+    rig.pass(Duration::from_mins(5)).await;
+    assert_eq!(server.asked(&["/secrets/i7?"]), looks, "nobody looks for it any more");
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,4 +212,30 @@ async fn an_ingress_is_never_served_before_the_secret_it_names_is_read() {
     rig.until("served", |s| s.ingresses.contains_key(&key("shop/late"))).await;
     let after = rig.pass(Duration::from_secs(10)).await;
     assert_eq!(names(&after.ingresses), ["shop/late", "shop/web"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_comes_back_without_its_rights_for_a_moment_makes_no_noise() {
+    let server = server();
+    server.put("secrets", secret("shop", "cert", "Opaque", "a.example"));
+    server.put("ingresses", ingress("shop", "web", "nginx", Some("cert")));
+    server.put("ingresses", ingress("shop", "more", "nginx", Some("missing")));
+    let mut rig = Rig::start(&server, options()).await;
+    rig.watches("watched", |f| f.watches.iter().any(|w| &*w.name == "Secret shop/cert")).await;
+    server.set_down(true);
+    // Gone and back while nobody looks: it is asked for anew.
+    server.delete("secrets", "shop", "cert");
+    server.put("secrets", secret("shop", "cert", "Opaque", "b.example"));
+    rig.pass(Duration::from_mins(1)).await;
+    server.forbid("secrets", true);
+    server.set_down(false);
+    let still = rig.pass(Duration::from_secs(2)).await;
+    assert_eq!((still.reports.len(), host(&still, "shop/cert").as_deref()), (0, Some("a.example")));
+    assert_eq!(names(&still.secrets), ["shop/cert"], "nothing is known to be forbidden");
+    server.forbid("secrets", false);
+    let quiet = |s: &Snapshot| {
+        assert!(s.reports.is_empty(), "{:?}", s.reports);
+        host(s, "shop/cert").as_deref() == Some("b.example")
+    };
+    rig.until("read", quiet).await;
 }

@@ -3,7 +3,7 @@
 
 # program:package, for those that apt can bring.
 readonly PROGRAMS="containerd:containerd runc:runc nft:nftables iptables:iptables conntrack:conntrack openssl:openssl
-    ip:iproute2 nsenter:util-linux curl:curl"
+    ip:iproute2 sysctl:procps nsenter:util-linux curl:curl"
 readonly PLUGINS=/usr/lib/cni
 
 # Says on standard output what is missing and cannot be installed from here.

@@ -18,10 +18,10 @@ load() {
 }
 
 # Also under the name of the echo server that examples/ use: nothing is pulled for them.
-echo_image() { image docker.io/test/echo:1,docker.io/hashicorp/http-echo:1.0.0 '["/echo", "serve"]' "$(echo_server):/echo"; }
+echo_image() { image localhost/test/echo:1,hashicorp/http-echo:1.0.0 '["/echo", "serve"]' "$(echo_server):/echo"; }
 
 # The process that holds the namespaces of a pod is the echo server, too, in a mode in which it only waits.
-pause_image() { image docker.io/test/pause:1 '["/echo", "pause"]' "$(echo_server):/echo"; }
+pause_image() { image localhost/test/pause:1 '["/echo", "pause"]' "$(echo_server):/echo"; }
 
 # archive NAME[,NAME...] ENTRYPOINT SOURCE:TARGET...: writes image/image.tar below $STATE.
 archive() {

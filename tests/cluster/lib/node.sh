@@ -41,7 +41,7 @@ state = "$home/containerd/state"
 [grpc]
   address = "$home/containerd.sock"
 [plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "docker.io/test/pause:1"
+  sandbox_image = "localhost/test/pause:1"
   # A process may not be preferred by the kernel's memory killer in every environment.
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]

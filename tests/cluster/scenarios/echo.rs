@@ -21,7 +21,7 @@ spec:
     spec:
       containers:
         - name: echo
-          image: docker.io/test/echo:1
+          image: localhost/test/echo:1
           ports: [{{name: http, containerPort: 8080}}]
           env:
             - {{name: ECHO_NAME, value: {name}}}

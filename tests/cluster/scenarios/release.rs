@@ -102,11 +102,11 @@ impl Release {
     fn set(&self, values: &[&str]) -> Vec<&'static str> {
         let class = self.class();
         let ours = [
-            "controller.image.repository=docker.io/test/slipway".to_owned(),
+            "controller.image.repository=localhost/test/slipway".to_owned(),
             "controller.image.tag=test".to_owned(),
             format!("controller.ingressClassResource.name={class}"),
             format!("controller.ingressClassResource.controllerValue=example.test/{class}"),
-            "test.image=docker.io/test/curl:1".to_owned(),
+            "test.image=localhost/test/curl:1".to_owned(),
         ];
         let values = values.iter().map(|value| (*value).to_owned());
         ours.into_iter().chain(values).map(|value| &*format!("--set={value}").leak()).collect()
@@ -146,7 +146,7 @@ pub(super) fn images() {
         let archive = directory.path().join("slipway.tar");
         let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/image/build");
         let mut build = std::process::Command::new(build);
-        done(build.arg(&archive).arg("docker.io/test/slipway:test").arg(program()).output().unwrap())
+        done(build.arg(&archive).arg("localhost/test/slipway:test").arg(program()).output().unwrap())
             .unwrap();
         done(run(&["load"]).arg(&archive).output().unwrap()).unwrap();
         done(run(&["echo-image"]).output().unwrap()).unwrap();

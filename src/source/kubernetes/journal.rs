@@ -14,8 +14,8 @@ use super::context::Sent;
 use crate::model::Name;
 use crate::model::freshness::{Freshness, WatchState};
 
-/// How long to gather what happens.
-const MOMENT: Duration = Duration::from_millis(250);
+/// How long to gather what happens. What is over within it is not worth a line.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// How often to remind of what goes on.
 const REMINDER: Duration = Duration::from_mins(1);

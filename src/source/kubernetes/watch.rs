@@ -298,13 +298,9 @@ impl Watch {
                 self.missed();
                 return None;
             }
-            (State::Following(version, _), _) => {
-                // What ends a watch may be over already: only a try that fails is worth telling.
+            (State::Following(version, _) | State::Listed(version), _) => {
                 self.state = State::Listed(version);
-                self.tries.failed(trouble.retry_after());
-                return None;
             }
-            (State::Listed(version), _) => self.state = State::Listed(version),
             _ => {}
         }
         if matches!(trouble, Trouble::Unreachable(_)) {

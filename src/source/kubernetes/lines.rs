@@ -55,7 +55,7 @@ impl Lines {
             let silence = |_| Trouble::Broken(format!("nothing came for {} seconds", patience.as_secs()));
             let frame = timeout_at(self.heard + patience, self.body.frame()).await.map_err(silence)?;
             let Some(frame) = frame else { return Ok(None) };
-            let frame = frame.map_err(|error| Trouble::broken(&error))?;
+            let frame = frame.map_err(|error| Trouble::cut(&error))?;
             self.heard = Instant::now();
             if let Ok(data) = frame.into_data() {
                 self.buffer.extend_from_slice(&data);

@@ -55,15 +55,17 @@ const LONGEST_WAIT: Duration = Duration::from_mins(2);
 impl Trouble {
     /// No connection, or it broke before there was an answer.
     pub(super) fn of(error: &kube::Error) -> Self {
-        Self::Unreachable(match error {
-            kube::Error::Service(cause) => chain(&**cause),
-            _ => chain(error),
-        })
+        Self::Unreachable(text(error))
     }
 
-    /// It broke in the middle of an answer.
+    /// An answer that broke off or makes no sense.
     pub(super) fn broken(error: &(dyn Error + 'static)) -> Self {
         Self::Broken(chain(error))
+    }
+
+    /// The connection broke in the middle of an answer.
+    pub(super) fn cut(error: &kube::Error) -> Self {
+        Self::Broken(text(error))
     }
 
     /// An answer that is a refusal: a status code, the header `Retry-After`, and a body that may be a Status.
@@ -148,6 +150,14 @@ impl fmt::Display for Trouble {
 
 fn or_nothing(said: &str) -> &str {
     if said.is_empty() { "and says nothing more" } else { said }
+}
+
+/// What kube says, without its name for it.
+fn text(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Service(cause) => chain(&**cause),
+        _ => chain(error),
+    }
 }
 
 /// An error with its causes, each once.

@@ -81,10 +81,10 @@ async fn an_outage_shows_in_freshness_and_metrics_until_it_is_over() {
         |f: &Freshness| f.watches.iter().all(|watch| matches!(watch.state, WatchState::Away { .. }));
     rig.watches("away", all_away).await;
     assert!(rig.metrics.text().contains("slipway_watch_following{watch=\"Ingress\"} 0"));
+    rig.pass(Duration::from_mins(5)).await;
     assert!(
         rig.metrics.text().contains("slipway_watch_errors_total{reason=\"unreachable\",watch=\"Ingress\"}")
     );
-    rig.pass(Duration::from_mins(5)).await;
     server.set_down(false);
     let follows = |watch: &crate::model::freshness::Watch| watch.state == WatchState::Following;
     rig.watches("one follows", |f| f.watches.iter().any(follows)).await;

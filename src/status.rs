@@ -155,7 +155,7 @@ impl Replica {
         self.writer.settle(Instant::now() + SETTLE).await;
         let removal = self.options.addresses && self.options.remove_at_end;
         if let Some(desired) = desired.filter(|_| removal)
-            && timeout_at(deadline, self.is_last()).await.unwrap_or(false)
+            && self.is_last_by(deadline).await
         {
             let lead = Instant::now() + self.options.ttl / 2; // of the two thirds that `obtain` has seen to
             let (removed, left) = self.writer.clear(desired, deadline.min(lead)).await;
@@ -171,6 +171,18 @@ impl Replica {
         if released.is_err() {
             warn!("the API server did not take the Lease back in time: it runs out by itself");
         }
+    }
+
+    /// The same as far as it can be found out in time.
+    async fn is_last_by(&mut self, deadline: Instant) -> bool {
+        let known = timeout_at(deadline, self.is_last()).await;
+        known.unwrap_or_else(|_| {
+            warn!(
+                "the API server did not say in time whether this is the last replica, so all addresses stay: if it is, \
+                 take them out with `slipway retire`"
+            );
+            false
+        })
     }
 
     /// Whether no other replica goes on, and this one has the right to remove what is shown.

@@ -10,7 +10,7 @@ use slipway::compile::{Options, compile};
 use slipway::model::map::Map;
 use slipway::model::route::{BackendRef, Host, Ingress, Path, PathKind, PortRef, Rule};
 use slipway::model::service::{
-    Endpoint, EndpointPort, EndpointSet, Protocol, Service, ServiceKind, ServicePort,
+    Endpoint, EndpointPort, EndpointSet, Exposure, Protocol, Service, ServiceKind, ServicePort,
 };
 use slipway::model::{Key, Kind, ObjectRef, Snapshot};
 
@@ -68,8 +68,11 @@ fn service(n: usize) -> Service {
             protocol: Protocol::Tcp,
             port: 80,
             target: PortRef::Number(8080),
+            node_port: None,
         }],
         publish_not_ready: false,
+        created: None,
+        exposure: Exposure::default(),
     }
 }
 
@@ -79,12 +82,14 @@ fn endpoints(n: usize, count: u8) -> EndpointSet {
         ready: true,
         serving: true,
         terminating: false,
+        topology: None,
     };
     EndpointSet {
         object: ObjectRef::new(Kind::EndpointSlice, "ns", format!("app-{n}-x")),
         service: Key::new("ns", format!("app-{n}")),
         ports: vec![EndpointPort { name: "http".into(), protocol: Protocol::Tcp, port: 8080 }],
         endpoints: (0..count).map(endpoint).collect(),
+        triggered: None,
     }
 }
 

@@ -10,6 +10,7 @@ mod control;
 mod process;
 mod publishing;
 mod requests;
+pub mod service_proxy;
 mod source;
 
 use std::sync::Arc;

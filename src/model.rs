@@ -2,9 +2,11 @@
 
 pub mod certificate;
 pub mod freshness;
+pub mod health;
 pub mod list;
 pub mod log;
 pub mod map;
+pub mod node;
 pub mod policy;
 pub mod route;
 pub mod selector;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 
 use certificate::Secret;
 use map::Map;
+use node::{Node, ServiceRange};
 use route::{Ingress, IngressClass};
 use selector::Labels;
 use service::{EndpointSet, Service};
@@ -49,6 +52,8 @@ pub enum Kind {
     Node,
     /// v1 Pod.
     Pod,
+    /// networking.k8s.io/v1 ServiceCIDR.
+    ServiceCIDR,
     /// Not an object: a file of a manifest directory, named by its path.
     File,
 }
@@ -261,6 +266,10 @@ pub struct Snapshot {
     pub statuses: Map<Key, Arc<IngressStatus>>,
     /// The labels of each Namespace that is known, by its name.
     pub namespaces: Map<Name, Arc<Labels>>,
+    /// The Nodes that are read, by name: with an API server only the one this runs on.
+    pub nodes: Map<Name, Arc<Node>>,
+    /// The ranges that Service addresses come from, by the name of their ServiceCIDR.
+    pub service_ranges: Map<Name, Arc<ServiceRange>>,
     /// The global settings (ConfigMap and `--set`).
     pub settings: Arc<Settings>,
     /// What the sources have to report: broken files, objects that could not be translated.

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use crate::model::certificate::Secret;
+use crate::model::node::{Node, ServiceRange};
 use crate::model::route::{Ingress, IngressClass};
 use crate::model::selector::Labels;
 use crate::model::service::{EndpointSet, Service};
@@ -55,6 +56,10 @@ pub enum Object {
         /// Its labels.
         labels: Labels,
     },
+    /// A Node.
+    Node(Node),
+    /// A ServiceCIDR.
+    ServiceRange(ServiceRange),
     /// The global settings.
     Settings(Settings),
     /// An object that is known but not used: only counted.
@@ -92,6 +97,8 @@ pub struct Store {
     secrets: Table<Key, Secret>,
     statuses: Table<Key, IngressStatus>,
     namespaces: Table<Name, Labels>,
+    nodes: Table<Name, Node>,
+    service_ranges: Table<Name, ServiceRange>,
     endpoints: Endpoints,
     counted: BTreeMap<Kind, Table<Key, ()>>,
     settings: Arc<Settings>,
@@ -110,6 +117,8 @@ impl Store {
             secrets: Table::new(same_secret),
             statuses: Table::new(|a, b| a == b),
             namespaces: Table::new(|a, b| a == b),
+            nodes: Table::new(|a, b| a == b),
+            service_ranges: Table::new(|a, b| a == b),
             endpoints: Endpoints::new(),
             counted: BTreeMap::new(),
             settings: Arc::default(),
@@ -155,6 +164,8 @@ impl Store {
             secrets: self.secrets.live(),
             statuses: self.statuses.live(),
             namespaces: self.namespaces.live(),
+            nodes: self.nodes.live(),
+            service_ranges: self.service_ranges.live(),
             settings: self.settings.clone(),
             reports: self
                 .flat_reports
@@ -174,6 +185,8 @@ impl Store {
         counts.insert(Kind::IngressClass, self.classes.len());
         counts.insert(Kind::Service, self.services.len());
         counts.insert(Kind::Namespace, self.namespaces.len());
+        counts.insert(Kind::Node, self.nodes.len());
+        counts.insert(Kind::ServiceCIDR, self.service_ranges.len());
         *counts.entry(Kind::Secret).or_default() += self.secrets.len();
         counts.insert(Kind::EndpointSlice, self.endpoints.len(Kind::EndpointSlice));
         counts.insert(Kind::Endpoints, self.endpoints.len(Kind::Endpoints));
@@ -192,6 +205,8 @@ impl Store {
             Object::Endpoints { service, object, sets } => self.endpoints.put(&object, &service, sets),
             Object::IngressStatus { ingress, status } => self.statuses.put(ingress, status),
             Object::Namespace { name, labels } => self.namespaces.put(name, labels),
+            Object::Node(node) => self.nodes.put(node.object.key.name.clone(), node),
+            Object::ServiceRange(range) => self.service_ranges.put(range.object.key.name.clone(), range),
             Object::Settings(settings) => {
                 let changed = *self.settings != settings;
                 if changed {
@@ -214,6 +229,8 @@ impl Store {
             Kind::IngressClass => self.classes.remove(&object.key.name),
             Kind::Service => self.services.remove(&object.key),
             Kind::Namespace => self.namespaces.remove(&object.key.name),
+            Kind::Node => self.nodes.remove(&object.key.name),
+            Kind::ServiceCIDR => self.service_ranges.remove(&object.key.name),
             // A Secret that is no certificate is only counted.
             Kind::Secret => {
                 self.counted(Kind::Secret).remove(&object.key);
@@ -236,6 +253,8 @@ impl Store {
             Kind::IngressClass => self.classes.keep(&object.key.name),
             Kind::Service => self.services.keep(&object.key),
             Kind::Namespace => self.namespaces.keep(&object.key.name),
+            Kind::Node => self.nodes.keep(&object.key.name),
+            Kind::ServiceCIDR => self.service_ranges.keep(&object.key.name),
             Kind::Secret => {
                 self.counted(Kind::Secret).keep(&object.key);
                 self.secrets.keep(&object.key);
@@ -254,6 +273,8 @@ impl Store {
             Kind::IngressClass => self.classes.begin(),
             Kind::Service => self.services.begin(),
             Kind::Namespace => self.namespaces.begin(),
+            Kind::Node => self.nodes.begin(),
+            Kind::ServiceCIDR => self.service_ranges.begin(),
             Kind::Secret => {
                 self.counted(Kind::Secret).begin();
                 self.secrets.begin();
@@ -269,6 +290,8 @@ impl Store {
             Kind::IngressClass => self.classes.complete(),
             Kind::Service => self.services.complete(),
             Kind::Namespace => self.namespaces.complete(),
+            Kind::Node => self.nodes.complete(),
+            Kind::ServiceCIDR => self.service_ranges.complete(),
             Kind::Secret => {
                 self.counted(Kind::Secret).complete();
                 self.secrets.complete()

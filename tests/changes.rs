@@ -9,7 +9,7 @@ use slipway::model::certificate::{Certificate, CertificateError, Secret};
 use slipway::model::policy::{Alias, Policy};
 use slipway::model::route::{BackendRef, Host, Ingress, IngressClass, Path, PathKind, PortRef, Rule, Tls};
 use slipway::model::service::{
-    Endpoint, EndpointPort, EndpointSet, Protocol, Service, ServiceKind, ServicePort,
+    Endpoint, EndpointPort, EndpointSet, Exposure, Protocol, Service, ServiceKind, ServicePort,
 };
 use slipway::model::settings::Settings;
 use slipway::model::{Key, Kind, ObjectRef, Report, Severity, Snapshot};
@@ -115,8 +115,11 @@ impl Dice {
                 protocol: Protocol::Tcp,
                 port: 80,
                 target: PortRef::Number(8080),
+                node_port: None,
             }],
             publish_not_ready: false,
+            created: None,
+            exposure: Exposure::default(),
         }
     }
 
@@ -126,12 +129,14 @@ impl Dice {
             ready: !last.is_multiple_of(3),
             serving: true,
             terminating: false,
+            topology: None,
         };
         EndpointSet {
             object: ObjectRef { kind: Kind::EndpointSlice, key: key.clone() },
             service: key.clone(),
             ports: vec![EndpointPort { name: "http".into(), protocol: Protocol::Tcp, port: 8080 }],
             endpoints: (0..self.0.u8(..4)).map(endpoint).collect(),
+            triggered: None,
         }
     }
 

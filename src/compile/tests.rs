@@ -3,7 +3,7 @@ use crate::model::certificate::{CertificateError, Secret};
 use crate::model::policy::Policy;
 use crate::model::route::{BackendRef, Host, Ingress, IngressClass, Path, PathKind, PortRef, Rule, Tls};
 use crate::model::service::{
-    Endpoint, EndpointPort, EndpointSet, Protocol, Service, ServiceKind, ServicePort,
+    Endpoint, EndpointPort, EndpointSet, Exposure, Protocol, Service, ServiceKind, ServicePort,
 };
 use crate::model::{Kind, Severity};
 use crate::routing::{Action, BackendId, Target};
@@ -31,6 +31,8 @@ impl Cluster {
             cluster_ips: vec!["10.96.0.1".parse().unwrap()],
             ports: vec![port("http", 80, PortRef::Number(8080))],
             publish_not_ready: false,
+            created: None,
+            exposure: Exposure::default(),
         };
         change(&mut service);
         self.0.services.insert(service.object.key.clone(), Arc::new(service));
@@ -45,6 +47,7 @@ impl Cluster {
                 service: Key::new("ns", service),
                 ports: vec![EndpointPort { name: "http".into(), protocol: Protocol::Tcp, port: 8080 }],
                 endpoints: endpoints.to_vec(),
+                triggered: None,
             })
         });
         self.0.endpoints.insert(Key::new("ns", service), sets.collect());
@@ -91,11 +94,17 @@ fn ingress(name: &str, host: &str, service: &str, port: PortRef) -> Ingress {
 }
 
 fn port(name: &str, port: u16, target: PortRef) -> ServicePort {
-    ServicePort { name: name.into(), protocol: Protocol::Tcp, port, target }
+    ServicePort { name: name.into(), protocol: Protocol::Tcp, port, target, node_port: None }
 }
 
 fn ready(address: &str) -> Endpoint {
-    Endpoint { address: address.parse().unwrap(), ready: true, serving: true, terminating: false }
+    Endpoint {
+        address: address.parse().unwrap(),
+        ready: true,
+        serving: true,
+        terminating: false,
+        topology: None,
+    }
 }
 
 fn terminating(address: &str) -> Endpoint {

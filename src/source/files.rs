@@ -44,6 +44,7 @@ pub const KINDS: &[Kind] = &[
     Kind::Namespace,
     Kind::Node,
     Kind::Pod,
+    Kind::ServiceCIDR,
 ];
 
 /// What to read, and how.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::Severity;
-use crate::model::service::{Endpoint, ServiceKind};
+use crate::model::service::{Endpoint, Exposure, ServiceKind};
 
 fn service(name: &str, ready: bool) -> Update {
     Update::Apply(Box::new(Object::Service(Service {
@@ -10,19 +10,27 @@ fn service(name: &str, ready: bool) -> Update {
         cluster_ips: Vec::new(),
         ports: Vec::new(),
         publish_not_ready: ready,
+        created: None,
+        exposure: Exposure::default(),
     })))
 }
 
 fn endpoints(kind: Kind, name: &str, service: &str, last: u8) -> Update {
     let object = ObjectRef::new(kind, "n", name);
     let service = Key::new("n", service);
-    let endpoint =
-        Endpoint { address: [10, 0, 0, last].into(), ready: true, serving: true, terminating: false };
+    let endpoint = Endpoint {
+        address: [10, 0, 0, last].into(),
+        ready: true,
+        serving: true,
+        terminating: false,
+        topology: None,
+    };
     let set = EndpointSet {
         object: object.clone(),
         service: service.clone(),
         ports: Vec::new(),
         endpoints: vec![endpoint],
+        triggered: None,
     };
     Update::Apply(Box::new(Object::Endpoints { service, object, sets: vec![set] }))
 }

@@ -30,6 +30,7 @@ pub fn endpoint_slice(
         object: name.clone(),
         ports: Vec::new(),
         endpoints: Vec::new(),
+        triggered: None,
     };
     let mut told = Told { object: &name, origin, reports: Vec::new() };
     if object.address_type == "FQDN" {
@@ -49,7 +50,13 @@ pub fn endpoint_slice(
         let terminating = conditions.terminating.unwrap_or(false);
         for (index, text) in endpoint.addresses.iter().enumerate() {
             let address = told.address(&format!("endpoints[{at}].addresses[{index}]"), text);
-            set.endpoints.extend(address.map(|address| Endpoint { address, ready, serving, terminating }));
+            set.endpoints.extend(address.map(|address| Endpoint {
+                address,
+                ready,
+                serving,
+                terminating,
+                topology: None,
+            }));
         }
     }
     Ok((set, told.reports))
@@ -69,6 +76,7 @@ pub fn endpoints(
             object: name.clone(),
             ports: Vec::new(),
             endpoints: Vec::new(),
+            triggered: None,
         };
         for (index, port) in subset.ports.iter().flatten().enumerate() {
             let field = format!("subsets[{at}].ports[{index}]");
@@ -87,6 +95,7 @@ pub fn endpoints(
                     ready,
                     serving: ready,
                     terminating: false,
+                    topology: None,
                 }));
             }
         }

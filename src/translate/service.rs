@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{namespaced, value};
 use crate::model::route::PortRef;
-use crate::model::service::{Protocol, Service, ServiceKind, ServicePort};
+use crate::model::service::{Exposure, Protocol, Service, ServiceKind, ServicePort};
 use crate::model::{Kind, ObjectRef, Origin, Report, Severity};
 
 /// Translates a Service. One bad port or address does not take the good ones with it.
@@ -23,7 +23,19 @@ pub fn service(object: &v1::Service, origin: Option<Arc<Origin>>) -> Result<(Ser
     let ports = ports.iter().enumerate().filter_map(|(at, port)| service_port(at, port, &mut told)).collect();
     let reports = told.reports;
     let publish_not_ready = spec.publish_not_ready_addresses.unwrap_or(false);
-    Ok((Service { object: name, origin, kind, cluster_ips, ports, publish_not_ready }, reports))
+    Ok((
+        Service {
+            object: name,
+            origin,
+            kind,
+            cluster_ips,
+            ports,
+            publish_not_ready,
+            created: None,
+            exposure: Exposure::default(),
+        },
+        reports,
+    ))
 }
 
 /// Where to tell what is wrong.
@@ -121,6 +133,7 @@ fn service_port(at: usize, port: &v1::ServicePort, told: &mut Told<'_>) -> Optio
         protocol,
         port: number,
         target,
+        node_port: None,
     })
 }
 

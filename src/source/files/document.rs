@@ -93,6 +93,7 @@ fn known(of: &Type) -> Result<Option<Kind>, String> {
         "Namespace" => (Kind::Namespace, "", &["v1"]),
         "Node" => (Kind::Node, "", &["v1"]),
         "Pod" => (Kind::Pod, "", &["v1"]),
+        "ServiceCIDR" => (Kind::ServiceCIDR, "networking.k8s.io", &["v1", "v1beta1"]),
         _ => return Ok(None),
     };
     if group == home && versions.contains(&version) {
@@ -239,7 +240,17 @@ impl Reader<'_> {
                 let (name, labels) = translate::namespace(&object)?;
                 one(Object::Namespace { name, labels })
             }
-            Kind::ConfigMap | Kind::Node | Kind::Pod | Kind::File => one(Object::Counted(name.clone())),
+            Kind::Node => {
+                let object: core::Node = decode(node, name, origin)?;
+                let (node, reports) = translate::node(&object, own)?;
+                (vec![Object::Node(node)], reports)
+            }
+            Kind::ServiceCIDR => {
+                let object: networking::ServiceCIDR = decode(node, name, origin)?;
+                let (range, reports) = translate::service_range(&object, own.as_ref())?;
+                (vec![Object::ServiceRange(range)], reports)
+            }
+            Kind::ConfigMap | Kind::Pod | Kind::File => one(Object::Counted(name.clone())),
         })
     }
 
@@ -284,7 +295,7 @@ fn name_of(node: &Node, kind: Kind) -> Result<ObjectRef, Report> {
             Some(_) => Some(String::new()),
         }
     };
-    let cluster_wide = matches!(kind, Kind::IngressClass | Kind::Namespace | Kind::Node);
+    let cluster_wide = matches!(kind, Kind::IngressClass | Kind::Namespace | Kind::Node | Kind::ServiceCIDR);
     let namespace = if cluster_wide {
         String::new()
     } else {

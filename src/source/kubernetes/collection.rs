@@ -236,12 +236,13 @@ fn resource(kind: Kind) -> (&'static str, &'static str) {
         Kind::Namespace => ("v1", "namespaces"),
         Kind::Node => ("v1", "nodes"),
         Kind::Pod => ("v1", "pods"),
+        Kind::ServiceCIDR => ("networking.k8s.io/v1", "servicecidrs"),
         Kind::File => ("v1", "files"),
     }
 }
 
 fn cluster_wide(kind: Kind) -> bool {
-    matches!(kind, Kind::IngressClass | Kind::Namespace | Kind::Node)
+    matches!(kind, Kind::IngressClass | Kind::Namespace | Kind::Node | Kind::ServiceCIDR)
 }
 
 /// Whether an object may have this name: what is no name is nowhere and need not be asked for.

@@ -130,6 +130,7 @@ fn word(kind: Kind) -> &'static str {
         Kind::Namespace => "Namespace",
         Kind::Node => "Node",
         Kind::Pod => "Pod",
+        Kind::ServiceCIDR => "ServiceCIDR",
         Kind::File => "File",
     }
 }

@@ -1,0 +1,1 @@
+//! Services without privileges: sockets of our own on the Services' addresses and ports.

@@ -37,6 +37,15 @@ fn found(ruleset: &Ruleset) -> Found {
     }
 }
 
+fn same(read: &Found, wanted: &Found) {
+    assert_eq!(read.elements, wanted.elements);
+    assert_eq!(read.sets, wanted.sets);
+    for (id, chain) in &wanted.chains {
+        assert_eq!((id, read.chains.get(id)), (id, Some(chain)));
+    }
+    assert_eq!(read, wanted);
+}
+
 /// A listing without comments, its elements sorted.
 fn plain(listing: &str) -> Vec<String> {
     let mut lines = Vec::new();
@@ -96,13 +105,12 @@ fn what_was_written_is_read_back() {
         assert_ne!(kernel.generation().unwrap(), before);
         let read = kernel.read().unwrap();
         let wanted = found(&ruleset);
-        assert_eq!(read.elements, wanted.elements);
-        assert_eq!(read, wanted);
+        same(&read, &wanted);
         // Every element can be removed and added again in one go.
         let removed = ruleset.elements().into_iter().cloned().map(|e| Command::DeleteElement(None, e));
         let added = ruleset.elements().into_iter().cloned().map(|e| Command::AddElement(None, e));
         kernel.apply(&removed.chain(added).collect::<Vec<_>>()).unwrap();
-        assert_eq!(kernel.read().unwrap(), wanted);
+        same(&kernel.read().unwrap(), &wanted);
         let filled = |(_, set): &&(Family, slipway::l4::ruleset::SetId)| set.kind() == SetKind::Remembered;
         assert_eq!(read.sets.iter().filter(filled).count(), 2);
     });

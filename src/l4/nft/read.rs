@@ -37,7 +37,9 @@ impl Kernel {
         let mut whole = self.look_at_tables(&mut found)?;
         if !found.tables.is_empty() {
             whole &= self.look_at_chains(&mut found)?;
-            whole &= self.look_at_rules(&mut found)?;
+            for family in Family::ALL {
+                whole &= self.look_at_rules(family, &mut found)?;
+            }
             whole &= self.look_at_sets(&mut found)?;
         }
         Ok((found, whole))
@@ -68,10 +70,13 @@ impl Kernel {
         })
     }
 
-    fn look_at_rules(&mut self, found: &mut Found) -> Result<bool, Error> {
+    fn look_at_rules(&mut self, family: Family, found: &mut Found) -> Result<bool, Error> {
+        // The kernel stops after one table of that name.
         let of_ours = |out: &mut Writer| out.put_text(abi::TABLE, TABLE);
-        self.ask("cannot list the rules", message::GET_RULE, DUMP, 0, of_ours, |message| {
-            let Some(family) = ours(message) else { return };
+        self.ask("cannot list the rules", message::GET_RULE, DUMP, number(family), of_ours, |message| {
+            if ours(message) != Some(family) {
+                return;
+            }
             let name = message.attribute(rule::CHAIN).and_then(text).and_then(ChainId::parse);
             if let Some(chain) = name.and_then(|name| found.chains.get_mut(&(family, name))) {
                 let userdata = message.attribute(rule::USERDATA).unwrap_or_default();

@@ -10,6 +10,7 @@
 
 pub mod desired;
 pub mod diff;
+mod netlink;
 pub mod nft;
 pub mod ruleset;
 pub mod userspace;

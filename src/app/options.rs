@@ -25,6 +25,7 @@ pub fn files(rules: &Rules, directory: &Path) -> files::Options {
 /// What of a cluster is read, and how. The error says which flag is wrong.
 pub fn kubernetes(rules: &Rules) -> Result<kubernetes::Options, String> {
     Ok(kubernetes::Options {
+        interest: kubernetes::Interest::Ingress,
         translate: translate::Options { annotations_prefix: rules.annotations_prefix.clone() },
         namespace: rules.namespace.as_deref().map(Into::into),
         namespace_selector: selector(rules)?,

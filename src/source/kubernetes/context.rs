@@ -51,7 +51,7 @@ impl Context {
     /// All objects of a kind in the watched namespaces.
     pub(super) fn all(&self, kind: Kind) -> Collection {
         let namespace = match kind {
-            Kind::IngressClass | Kind::Namespace => None,
+            Kind::IngressClass | Kind::Namespace | Kind::Node | Kind::ServiceCIDR => None,
             _ => self.options.namespace.clone(),
         };
         self.collection(kind, namespace)

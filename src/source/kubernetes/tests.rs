@@ -7,6 +7,7 @@ mod lists;
 mod once;
 mod rubbish;
 mod secrets;
+mod service_proxy;
 
 use std::time::Duration;
 

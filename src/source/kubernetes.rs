@@ -39,7 +39,7 @@ use kube::Client;
 use tokio::sync::watch as latest;
 
 use super::Updates;
-use crate::metrics::Metrics;
+use crate::metrics::SourceMetrics;
 use crate::model::freshness::Freshness;
 use crate::model::selector::Selector;
 use crate::model::{Key, Name};
@@ -86,7 +86,7 @@ pub async fn run(
     options: Options,
     updates: Updates,
     freshness: latest::Sender<Freshness>,
-    metrics: Metrics,
+    metrics: SourceMetrics,
 ) {
     let context = Context::new(client, options, updates, freshness.into(), metrics, false);
     let mut tasks = begin(&context);

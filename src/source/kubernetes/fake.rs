@@ -156,7 +156,11 @@ impl Server {
     /// Does not know a kind (`servicecidrs`), or learns it.
     pub(super) fn set_unknown(&self, plural: &str, unknown: bool) {
         let mut state = self.state();
-        if unknown { state.unknown.insert(plural.to_owned()) } else { state.unknown.remove(plural) };
+        if unknown {
+            state.unknown.insert(plural.to_owned())
+        } else {
+            state.unknown.remove(plural)
+        };
     }
 
     /// Refuses the next request.

@@ -30,10 +30,8 @@ async fn it_follows_services_slices_its_node_and_the_ranges_and_nothing_else() {
     balanced["metadata"]["creationTimestamp"] = json!("1970-01-01T00:01:00Z");
     balanced["status"] = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.9", "ipMode": "VIP"}]}});
     server.put("services", balanced);
-    server.put(
-        "services",
-        labelled(service("shop", "theirs", 80), "service.kubernetes.io/service-proxy-name"),
-    );
+    server
+        .put("services", labelled(service("shop", "theirs", 80), "service.kubernetes.io/service-proxy-name"));
     server.put("endpointslices", slice("shop", "web-1", "web", "10.1.0.1"));
     server.put(
         "endpointslices",

@@ -4,6 +4,7 @@
 
 mod announce;
 mod debounce;
+pub mod reports;
 pub mod snapshots;
 
 use std::collections::HashSet;
@@ -66,7 +67,7 @@ pub struct Controller {
     snapshot: Snapshot,
     /// When validity periods are looked at next.
     recheck: Instant,
-    reported: Arc<Vec<Report>>,
+    reported: reports::Written,
     clock: fn() -> i64,
 }
 
@@ -89,7 +90,7 @@ impl Controller {
             compiled: None,
             snapshot: Snapshot::default(),
             recheck: Instant::now() + RECHECK,
-            reported: Arc::default(),
+            reported: reports::Written::new(": see all with `slipway check` or at /config"),
             clock: epoch_seconds,
         }
     }

@@ -37,8 +37,7 @@ fn one_bad_address_does_not_take_the_others_with_it() {
 
 #[test]
 fn a_slice_without_a_service_is_refused() {
-    let report =
-        slice(r#"{"metadata": {"name": "s"}, "addressType": "IPv4", "endpoints": []}"#).unwrap_err();
+    let report = slice(r#"{"metadata": {"name": "s"}, "addressType": "IPv4", "endpoints": []}"#).unwrap_err();
     assert_eq!(report.reason, "ServiceLabelMissing");
 }
 

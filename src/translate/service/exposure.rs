@@ -96,11 +96,7 @@ pub(super) fn usable(field: &str, text: &str, told: &mut Told<'_>) -> Option<IpA
 }
 
 /// Who may come to the balancer's addresses. Of bad ranges nothing is left: better nobody than everybody.
-fn source_ranges(
-    object: &v1::Service,
-    spec: &v1::ServiceSpec,
-    told: &mut Told<'_>,
-) -> Option<Vec<IpNet>> {
+fn source_ranges(object: &v1::Service, spec: &v1::ServiceSpec, told: &mut Told<'_>) -> Option<Vec<IpNet>> {
     let listed = spec.load_balancer_source_ranges.as_deref().unwrap_or_default();
     let listed = listed.iter().enumerate();
     let listed = listed.map(|(at, text)| (format!("spec.loadBalancerSourceRanges[{at}]"), text.trim()));
@@ -120,7 +116,8 @@ fn source_ranges(
             ranges.push(range);
             continue;
         }
-        let message = format!("\"{text}\" is not a range, nobody is let in by it: write it like 203.0.113.0/24");
+        let message =
+            format!("\"{text}\" is not a range, nobody is let in by it: write it like 203.0.113.0/24");
         told.tell(Severity::Warning, "InvalidRange", &field, message);
     }
     ranges.sort();
@@ -133,7 +130,8 @@ fn affinity(spec: &v1::ServiceSpec, told: &mut Told<'_>) -> Option<u32> {
         None | Some("" | "None") => return None,
         Some("ClientIP") => {}
         Some(other) => {
-            let message = format!("sessionAffinity \"{other}\" is unknown and ignored: write ClientIP or None");
+            let message =
+                format!("sessionAffinity \"{other}\" is unknown and ignored: write ClientIP or None");
             told.tell(Severity::Warning, "UnknownAffinity", "spec.sessionAffinity", message);
             return None;
         }
@@ -142,7 +140,8 @@ fn affinity(spec: &v1::ServiceSpec, told: &mut Told<'_>) -> Option<u32> {
     let Some(asked) = client.and_then(|client| client.timeout_seconds) else { return Some(AFFINITY.0) };
     let fine = u32::try_from(asked).ok().filter(|seconds| (1..=AFFINITY.1).contains(seconds));
     if fine.is_none() {
-        let message = format!("{asked} seconds are not possible, {} are used: write 1 to {}", AFFINITY.0, AFFINITY.1);
+        let message =
+            format!("{asked} seconds are not possible, {} are used: write 1 to {}", AFFINITY.0, AFFINITY.1);
         let field = "spec.sessionAffinityConfig.clientIP.timeoutSeconds";
         told.tell(Severity::Warning, "InvalidTimeout", field, message);
     }

@@ -49,7 +49,8 @@ fn a_bad_node_port_does_not_take_the_port_with_it() {
 
 #[test]
 fn external_ips_are_kept_where_they_are_addresses() {
-    let texts = ["192.0.2.1", "2001:db8::1", "nonsense", "192.000.2.007", "0.0.0.0", "224.0.0.1", "192.0.2.1"];
+    let texts =
+        ["192.0.2.1", "2001:db8::1", "nonsense", "192.000.2.007", "0.0.0.0", "224.0.0.1", "192.0.2.1"];
     let (service, told) = read(&json!({"externalIPs": texts}), &json!({}));
     assert_eq!(service.exposure.external_ips, ips(&["192.0.2.1", "2001:db8::1", "192.0.2.7"]));
     let at = |at: usize| format!("spec.externalIPs[{at}]");
@@ -75,9 +76,8 @@ fn the_addresses_of_a_balancer_count_unless_it_is_a_proxy() {
 
 #[test]
 fn source_ranges_come_from_the_spec_else_from_the_old_annotation() {
-    let old = |text: &str| {
-        json!({"annotations": {"service.beta.kubernetes.io/load-balancer-source-ranges": text}})
-    };
+    let old =
+        |text: &str| json!({"annotations": {"service.beta.kubernetes.io/load-balancer-source-ranges": text}});
     let ranges = |spec: &Value, more: &Value| {
         let (service, told) = read(spec, more);
         let ranges = service.exposure.source_ranges;
@@ -86,7 +86,10 @@ fn source_ranges_come_from_the_spec_else_from_the_old_annotation() {
     let texts = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
     let spec = json!({"loadBalancerSourceRanges": [" 10.1.2.3/8 ", "2001:db8::/32", "10.0.0.0/8"]});
     assert_eq!(ranges(&spec, &old("192.0.2.0/24")), (texts(&["10.0.0.0/8", "2001:db8::/32"]), 0));
-    assert_eq!(ranges(&json!({}), &old("192.0.2.0/24, 10.0.0.0/8")).0, texts(&["10.0.0.0/8", "192.0.2.0/24"]));
+    assert_eq!(
+        ranges(&json!({}), &old("192.0.2.0/24, 10.0.0.0/8")).0,
+        texts(&["10.0.0.0/8", "192.0.2.0/24"])
+    );
     assert_eq!(ranges(&json!({"loadBalancerSourceRanges": []}), &old(" ")), (None, 0), "everybody");
     let spec = json!({"loadBalancerSourceRanges": ["office"]});
     assert_eq!(ranges(&spec, &json!({})), (texts(&[]), 1), "nobody, rather than everybody");
@@ -94,7 +97,9 @@ fn source_ranges_come_from_the_spec_else_from_the_old_annotation() {
 
 #[test]
 fn session_affinity_has_the_documented_default_and_bounds() {
-    let sticky = |config: Value| read(&json!({"sessionAffinity": "ClientIP", "sessionAffinityConfig": config}), &json!({}));
+    let sticky = |config: Value| {
+        read(&json!({"sessionAffinity": "ClientIP", "sessionAffinityConfig": config}), &json!({}))
+    };
     for (config, seconds, reports) in [
         (json!(null), 10_800, 0),
         (json!({"clientIP": {}}), 10_800, 0),

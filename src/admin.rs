@@ -10,41 +10,28 @@
 
 pub mod dump;
 pub mod explain;
+mod http;
+pub mod node;
 mod query;
 
-use std::convert::Infallible;
 use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use hyper::header::{ALLOW, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 use crate::model::Report;
 use crate::model::freshness::{Freshness, WatchState};
 use crate::publish::Published;
 use crate::routing::Tables;
-
-/// Connections at a time; more wait for one to end.
-const CONNECTIONS: usize = 64;
-
-/// Time for a request's head.
-const HEAD: Duration = Duration::from_secs(10);
-
-/// Time for a whole connection, so that a peer that does not read holds nothing for long.
-const CONNECTION: Duration = Duration::from_mins(5);
+use http::{Answer, json, text};
 
 /// What the answers are made of.
 #[derive(Clone)]
@@ -113,36 +100,12 @@ impl Admin {
 
     /// Answers until dropped.
     pub async fn run(self) {
-        let slots = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            let Ok(slot) = slots.clone().acquire_owned().await else { return };
-            match self.listener.accept().await {
-                Ok((stream, _)) => {
-                    let state = self.state.clone();
-                    tokio::spawn(async move {
-                        // A peer that breaks off is its own business.
-                        let _ = timeout(CONNECTION, serve(stream, state)).await;
-                        drop(slot);
-                    });
-                }
-                // Out of files, most likely: wait for some to be closed.
-                Err(_) => sleep(Duration::from_millis(100)).await,
-            }
-        }
+        let state = self.state;
+        http::run(self.listener, move |request| answer(request, &state)).await;
     }
 }
 
-async fn serve(stream: TcpStream, state: Arc<State>) -> hyper::Result<()> {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let state = state.clone();
-        async move { Ok::<_, Infallible>(answer(&request, &state)) }
-    });
-    let mut server = hyper::server::conn::http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 << 10);
-    server.serve_connection(TokioIo::new(stream), service).await
-}
-
-fn answer<B>(request: &Request<B>, state: &State) -> Response<Full<Bytes>> {
+fn answer<B>(request: &Request<B>, state: &State) -> Answer {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
         refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -151,7 +114,7 @@ fn answer<B>(request: &Request<B>, state: &State) -> Response<Full<Bytes>> {
     match request.uri().path() {
         "/healthz" => healthz(state.health.phase()),
         "/readyz" => readyz(state.health.phase(), &state.freshness.borrow()),
-        "/metrics" => typed("text/plain; version=0.0.4; charset=utf-8", state.metrics.text()),
+        "/metrics" => http::metrics(state.metrics.text()),
         "/config" => {
             let freshness = state.freshness.borrow().clone();
             json(&dump::config(&state.tables.load(), &state.reports.load(), &freshness, now()))
@@ -165,14 +128,14 @@ fn answer<B>(request: &Request<B>, state: &State) -> Response<Full<Bytes>> {
     }
 }
 
-fn healthz(phase: Phase) -> Response<Full<Bytes>> {
+fn healthz(phase: Phase) -> Answer {
     match phase {
         Phase::Stopping => text(StatusCode::INTERNAL_SERVER_ERROR, "shutting down\n"),
         Phase::Starting | Phase::Ready => text(StatusCode::OK, "ok"),
     }
 }
 
-fn readyz(phase: Phase, freshness: &Freshness) -> Response<Full<Bytes>> {
+fn readyz(phase: Phase, freshness: &Freshness) -> Answer {
     match phase {
         Phase::Starting => text(StatusCode::SERVICE_UNAVAILABLE, &not_ready(freshness)),
         Phase::Ready => text(StatusCode::OK, "ok"),
@@ -200,34 +163,17 @@ fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn explain(query: &str, state: &State) -> Response<Full<Bytes>> {
+fn explain(query: &str, state: &State) -> Answer {
     match query::parse(query).and_then(|asked| explain::explain(&state.tables.load(), &asked)) {
         Ok(answer) => json(&answer),
         Err(message) => text(StatusCode::BAD_REQUEST, &format!("{message}\n")),
     }
 }
 
-fn json(value: &impl serde::Serialize) -> Response<Full<Bytes>> {
-    match serde_json::to_string_pretty(value) {
-        Ok(text) => typed("application/json", text + "\n"),
-        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
-    }
-}
-
-fn typed(kind: &'static str, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    response
-}
-
-fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
-    let mut response = typed("text/plain; charset=utf-8", body.to_owned());
-    *response.status_mut() = status;
-    response
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpStream;
+
     use super::*;
     use crate::model::freshness::Watch;
 

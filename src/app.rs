@@ -12,6 +12,7 @@ pub mod log;
 pub mod options;
 pub mod probe;
 pub mod retire;
+pub mod service_proxy;
 mod signals;
 
 use std::net::SocketAddr;

@@ -6,13 +6,14 @@ mod explain;
 mod input;
 mod print;
 mod retire;
+mod service_proxy;
 
 use clap::Parser;
 
 use crate::app;
-use crate::config::Ingress;
 use crate::config::flags::{Command, Flags};
 use crate::config::foreign;
+use crate::config::{self, Ingress};
 
 /// All is well.
 pub const FINE: u8 = 0;
@@ -30,7 +31,7 @@ pub fn start() -> u8 {
         Err(error) => error,
     };
     let _ = error.print();
-    if let Some(hint) = foreign::hint(&error) {
+    if let Some(hint) = foreign::hint(&error, config::command().as_deref()) {
         print::note(&hint);
     }
     u8::try_from(error.exit_code()).unwrap_or(UNUSABLE)
@@ -39,6 +40,7 @@ pub fn start() -> u8 {
 fn run(flags: Flags) -> u8 {
     match flags.command {
         Command::Ingress(flags) => ingress(flags),
+        Command::ServiceProxy(flags) => service_proxy::run(*flags),
         Command::Check(flags) => check::run(*flags),
         Command::Explain(flags) => explain::run(*flags),
         Command::Demo(flags) => demo::run(&flags),

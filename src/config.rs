@@ -4,6 +4,7 @@
 
 pub mod flags;
 pub mod foreign;
+mod service_proxy;
 mod value;
 
 use std::fmt;
@@ -11,6 +12,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
+
+pub use service_proxy::{NodePorts, Pods, ServiceProxy};
 
 use flags::{AdmissionFlags, IngressFlags, LeaseFlags, PublishFlags, RetireFlags, RuleFlags};
 
@@ -163,12 +166,25 @@ pub enum ConfigError {
         /// The second flag.
         second: &'static str,
     },
+    /// `primary` stands beside ranges.
+    PrimaryAndRanges,
+    /// The machine's name cannot be a node's.
+    NoNodeName,
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::SamePort { port, first, second } = self;
-        write!(f, "{first} and {second} are both {port}: give one of them another port")
+        match self {
+            Self::SamePort { port, first, second } => {
+                write!(f, "{first} and {second} are both {port}: give one of them another port")
+            }
+            Self::PrimaryAndRanges => {
+                f.write_str("--nodeport-addresses has primary beside ranges: write either primary or ranges")
+            }
+            Self::NoNodeName => {
+                f.write_str("the host name is not known or cannot be a node's: give --node-name NAME")
+            }
+        }
     }
 }
 
@@ -177,6 +193,11 @@ impl std::error::Error for ConfigError {}
 /// How this program was called, for lines that people are to type.
 pub fn program() -> String {
     std::env::args().next().unwrap_or_else(|| "slipway".into())
+}
+
+/// The command that was typed, whether or not there is one of that name.
+pub fn command() -> Option<String> {
+    std::env::args().nth(1)
 }
 
 /// Where temporary files go.

@@ -4,6 +4,8 @@
 
 mod announce;
 mod debounce;
+pub mod reports;
+pub mod snapshots;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -65,7 +67,7 @@ pub struct Controller {
     snapshot: Snapshot,
     /// When validity periods are looked at next.
     recheck: Instant,
-    reported: Arc<Vec<Report>>,
+    reported: reports::Written,
     clock: fn() -> i64,
 }
 
@@ -88,7 +90,7 @@ impl Controller {
             compiled: None,
             snapshot: Snapshot::default(),
             recheck: Instant::now() + RECHECK,
-            reported: Arc::default(),
+            reported: reports::Written::new(": see all with `slipway check` or at /config"),
             clock: epoch_seconds,
         }
     }
@@ -103,7 +105,11 @@ impl Controller {
                 biased;
                 () = sleep_until(due.unwrap_or(self.recheck)), if due.is_some() => self.publish(),
                 update = updates.recv() => match update {
-                    Some(update) => self.take(update, &mut updates),
+                    Some(update) => {
+                        if take(&mut self.store, update, &mut updates) {
+                            self.debounce.changed(Instant::now());
+                        }
+                    }
                     None => break,
                 },
                 () = sleep_until(self.recheck), if self.compiled.is_some() => self.publish(),
@@ -116,18 +122,6 @@ impl Controller {
         }
         if self.debounce.due().is_some() {
             self.publish();
-        }
-    }
-
-    /// Applies an update and those that wait behind it.
-    fn take(&mut self, first: Update, updates: &mut mpsc::Receiver<Update>) {
-        let mut changed = self.store.apply(first);
-        for _ in 1..BATCH {
-            let Ok(update) = updates.try_recv() else { break };
-            changed |= self.store.apply(update);
-        }
-        if changed && self.store.is_complete() {
-            self.debounce.changed(Instant::now());
         }
     }
 
@@ -160,6 +154,16 @@ impl Controller {
             labels.ingress.is_empty() || alive.contains(&(labels.namespace.as_str(), labels.ingress.as_str()))
         });
     }
+}
+
+/// Applies an update and those that wait behind it. Says whether there is something new to put in force.
+fn take(store: &mut Store, first: Update, updates: &mut mpsc::Receiver<Update>) -> bool {
+    let mut changed = store.apply(first);
+    for _ in 1..BATCH {
+        let Ok(update) = updates.try_recv() else { break };
+        changed |= store.apply(update);
+    }
+    changed && store.is_complete()
 }
 
 /// Time until a certificate becomes valid or ends, at most [`RECHECK`].

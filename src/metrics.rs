@@ -1,7 +1,7 @@
 //! Every metric: name, unit, labels.
 //!
 //! Names follow ingress-nginx (`nginx_ingress_controller_...`) where the meaning is the same, so that dashboards keep
-//! working; what only Slipway has starts with `slipway_`. Workers count on their own and hand over a [`Batch`] about
+//! working; what only Slipway has starts with `slipway_`. The service proxy has a registry of its own ([`service_proxy`]). Workers count on their own and hand over a [`Batch`] about
 //! once a second, so a request touches no shared counter; everything here runs on the control thread or in a worker's
 //! idle moment.
 
@@ -22,12 +22,11 @@ use admission::Admission;
 use control::Control;
 use publishing::Publishing;
 use requests::Requests;
-use source::Source;
 
 pub use control::{CertificateInfo, Load, Severities};
 pub use publishing::EventAction;
 pub use requests::{DURATION_BOUNDS, Labels, RequestSample};
-pub use source::Followed;
+pub use source::{Followed, SourceMetrics};
 
 /// The registry and everything in it. Clones count into the same metrics.
 #[derive(Clone)]
@@ -39,7 +38,7 @@ struct Inner {
     registry: Registry,
     requests: Requests,
     control: Control,
-    source: Source,
+    source: SourceMetrics,
     admission: Admission,
     publishing: Publishing,
     traffic: Traffic,
@@ -106,7 +105,7 @@ impl Metrics {
         let requests = Requests::default();
         register(&registry, requests.clone());
         let control = Control::new(&registry);
-        let source = Source::new(&registry);
+        let source = SourceMetrics::new(&registry);
         let admission = Admission::new(&registry);
         let publishing = Publishing::new(&registry);
         let traffic = Traffic::new(&registry);
@@ -163,24 +162,9 @@ impl Metrics {
         self.inner.control.compiled(seconds, load);
     }
 
-    /// Whether a watch, by its name and kind of object, follows the API server.
-    pub fn watch_followed(&self, name: &Arc<str>, kind: &'static str, followed: Followed) {
-        self.inner.source.followed(name, kind, followed);
-    }
-
-    /// A watch is not needed any more.
-    pub fn watch_ended(&self, name: &str) {
-        self.inner.source.ended(name);
-    }
-
-    /// A complete list of a kind of object was read.
-    pub fn watch_listed(&self, kind: &str) {
-        self.inner.source.listed(kind);
-    }
-
-    /// Something went wrong while a kind of object was read.
-    pub fn watch_failed(&self, kind: &str, reason: &str) {
-        self.inner.source.failed(kind, reason);
+    /// What the source counts.
+    pub fn source(&self) -> SourceMetrics {
+        self.inner.source.clone()
     }
 
     /// A decision of the validating webhook was made.
@@ -210,11 +194,16 @@ impl Metrics {
 
     /// All metrics in the text format of Prometheus.
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        let families = self.inner.registry.gather();
-        TextEncoder::new().encode_utf8(&families, &mut text).expect("writing to a String cannot fail");
-        text
+        text(&self.inner.registry)
     }
+}
+
+/// A registry in the text format of Prometheus.
+fn text(registry: &Registry) -> String {
+    let mut text = String::new();
+    let written = TextEncoder::new().encode_utf8(&registry.gather(), &mut text);
+    written.expect("writing to a String cannot fail");
+    text
 }
 
 /// A method as a label value: the known ones as they are, everything else `OTHER`, so that clients cannot make up

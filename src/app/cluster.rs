@@ -78,7 +78,7 @@ impl Cluster {
             Some(options) => Some(admit(options, &current, metrics).await?),
             None => None,
         };
-        let reading = kubernetes::run(client.clone(), self.source, updates, freshness, metrics.clone());
+        let reading = kubernetes::run(client.clone(), self.source, updates, freshness, metrics.source());
         let source = tokio::spawn(async {
             reading.await;
             Ok(())

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-use crate::{admission, proxy};
+use crate::{admission, l4, proxy};
 
 /// Why the program cannot start.
 #[derive(Debug)]
@@ -15,6 +15,10 @@ pub enum Error {
     Admin(SocketAddr, io::Error),
     /// A traffic address, with the flag that chooses it.
     Listen(SocketAddr, &'static str, io::Error),
+    /// An address where the service proxy shows health or metrics, with the flag that chooses it.
+    Node(SocketAddr, &'static str, io::Error),
+    /// The kernel's tables.
+    Kernel(l4::Error),
     /// The validating webhook's address or certificate.
     Admission(SocketAddr, admission::Error),
     /// Anything else of the proxy.
@@ -46,6 +50,8 @@ impl fmt::Display for Error {
             Self::Runtime(why) => write!(f, "cannot start: {why}"),
             Self::Admin(address, why) => listen(f, *address, "--healthz-port", why),
             Self::Listen(address, flag, why) => listen(f, *address, flag, why),
+            Self::Node(address, flag, why) => node(f, *address, flag, why),
+            Self::Kernel(error) => error.fmt(f),
             Self::Admission(address, admission::Error::Listen(why)) => {
                 listen(f, *address, "--admission-port", why)
             }
@@ -58,6 +64,20 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+fn node(f: &mut fmt::Formatter<'_>, address: SocketAddr, flag: &str, why: &io::Error) -> fmt::Result {
+    let port = address.port();
+    match why.kind() {
+        io::ErrorKind::AddrInUse => write!(
+            f,
+            "port {port} is taken: end kube-proxy if it still runs on this node, or choose another port with {flag}"
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            write!(f, "{} is no address of this machine: correct {flag}", address.ip())
+        }
+        _ => listen(f, address, flag, why),
+    }
+}
 
 fn listen(f: &mut fmt::Formatter<'_>, address: SocketAddr, flag: &str, why: &io::Error) -> fmt::Result {
     let port = address.port();
@@ -77,6 +97,15 @@ fn listen(f: &mut fmt::Formatter<'_>, address: SocketAddr, flag: &str, why: &io:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_taken_port_of_a_node_asks_for_kube_proxy() {
+        let address: SocketAddr = "0.0.0.0:10256".parse().unwrap();
+        let text = |kind: io::ErrorKind| Error::Node(address, "--healthz-address", kind.into()).to_string();
+        let taken = text(io::ErrorKind::AddrInUse);
+        assert!(taken.contains("kube-proxy") && taken.contains("--healthz-address"), "{taken}");
+        assert!(text(io::ErrorKind::AddrNotAvailable).contains("correct --healthz-address"));
+    }
 
     #[test]
     fn a_taken_port_names_the_flag_that_chooses_it() {

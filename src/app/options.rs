@@ -4,13 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::config::flags::ProxyMode;
 use crate::config::{self, Named, Rules};
 use crate::model::Key;
 use crate::model::certificate::Certificate;
 use crate::model::selector::Selector;
 use crate::model::status::Address;
 use crate::source::{files, kubernetes};
-use crate::{compile, status, translate};
+use crate::{compile, l4, status, translate};
 
 /// How a directory is read.
 pub fn files(rules: &Rules, directory: &Path) -> files::Options {
@@ -25,6 +26,7 @@ pub fn files(rules: &Rules, directory: &Path) -> files::Options {
 /// What of a cluster is read, and how. The error says which flag is wrong.
 pub fn kubernetes(rules: &Rules) -> Result<kubernetes::Options, String> {
     Ok(kubernetes::Options {
+        interest: kubernetes::Interest::Ingress,
         translate: translate::Options { annotations_prefix: rules.annotations_prefix.clone() },
         namespace: rules.namespace.as_deref().map(Into::into),
         namespace_selector: selector(rules)?,
@@ -37,6 +39,35 @@ pub fn kubernetes(rules: &Rules) -> Result<kubernetes::Options, String> {
         by_name: rules.class_by_name,
         without_class: rules.without_class,
     })
+}
+
+/// What of a cluster the service proxy of a node reads.
+pub fn service_proxy_source(config: &config::ServiceProxy) -> kubernetes::Options {
+    let interest = kubernetes::Interest::ServiceProxy { node: config.node.as_str().into() };
+    kubernetes::Options { interest, ..kubernetes::Options::default() }
+}
+
+/// How the Services of a node are served. `liberal`: the kernel passes on packets that it calls invalid.
+pub fn service_proxy(config: &config::ServiceProxy, liberal: bool) -> l4::Options {
+    l4::Options {
+        desired: l4::desired::Options {
+            node: config.node.as_str().into(),
+            pods: match &config.pods {
+                config::Pods::Ranges(ranges) => l4::desired::Pods::Ranges(ranges.clone()),
+                config::Pods::NodeCidrs => l4::desired::Pods::NodeCidrs,
+            },
+            node_ports: match &config.node_ports {
+                config::NodePorts::Primary => l4::desired::NodePorts::Primary,
+                config::NodePorts::Ranges(ranges) => l4::desired::NodePorts::Ranges(ranges.clone()),
+            },
+            masquerade_all: config.masquerade_all,
+            liberal,
+        },
+        mode: match config.mode {
+            ProxyMode::Nftables => l4::Mode::Nftables,
+            ProxyMode::Userspace => l4::Mode::Userspace,
+        },
+    }
 }
 
 /// What is written back to a cluster, and by whom.

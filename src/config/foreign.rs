@@ -1,6 +1,20 @@
-//! Flags of ingress-nginx that Slipway does not have: whoever brings them along is told what to do.
+//! Flags of ingress-nginx and kube-proxy that Slipway does not have: whoever brings them along is told what to do.
+
+mod kube_proxy;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// The flags of a program that Slipway takes the place of.
+struct Program {
+    name: &'static str,
+    renamed: &'static [(&'static str, &'static str)],
+    /// What for are those that Slipway does not need.
+    own: (&'static str, &'static [&'static str]),
+    absent: &'static [&'static str],
+}
+
+const INGRESS_NGINX: Program =
+    Program { name: "ingress-nginx", renamed: RENAMED, own: ("nginx's own ways", NGINX), absent: ABSENT };
 
 /// Flags that Slipway has under another name, and that name.
 const RENAMED: &[(&str, &str)] = &[
@@ -60,52 +74,77 @@ const ABSENT: &[&str] = &[
     "udp-services-configmap",
 ];
 
-/// What to do about a flag that is ingress-nginx's; `None` for any other mistake.
-pub fn hint(error: &clap::Error) -> Option<String> {
+/// What to do about a flag of the program that `command` takes the place of; `None` for any other mistake.
+pub fn hint(error: &clap::Error, command: Option<&str>) -> Option<String> {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
     if error.kind() != ErrorKind::UnknownArgument {
         return None;
     }
-    let name = flag.split('=').next()?.strip_prefix("--")?;
-    if let Some((_, instead)) = RENAMED.iter().find(|(foreign, _)| *foreign == name) {
-        return Some(format!("ingress-nginx knows --{name}; here, {instead}"));
+    let Program { name: program, renamed, own: (ways, own), absent } =
+        if command == Some("service-proxy") { &kube_proxy::FLAGS } else { &INGRESS_NGINX };
+    let flag = flag.split('=').next()?;
+    let name = flag.strip_prefix("--").or_else(|| flag.strip_prefix('-'))?;
+    if let Some((_, instead)) = renamed.iter().find(|(foreign, _)| *foreign == name) {
+        return Some(format!("{program} knows {flag}; here, {instead}"));
     }
-    let why = if NGINX.contains(&name) {
-        "is for nginx's own ways, which Slipway does not need: leave it out"
-    } else if ABSENT.contains(&name) {
-        "asks for something that Slipway does not do yet: leave it out only if nobody relies on it"
+    let why = if own.contains(&name) {
+        format!("is for {ways}, which Slipway does not need: leave it out")
+    } else if absent.contains(&name) {
+        "asks for something that Slipway does not do yet: leave it out only if nobody relies on it".into()
     } else {
         return None;
     };
-    Some(format!("ingress-nginx knows --{name}; it {why}"))
+    Some(format!("{program} knows {flag}; it {why}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory, Parser};
 
     use super::super::flags::Flags;
     use super::*;
 
-    fn hint_for(flag: &str) -> Option<String> {
-        hint(&Flags::try_parse_from(["slipway", "ingress", "--manifests", "x", flag]).unwrap_err())
+    fn hint_for(command: &str, flag: &str) -> Option<String> {
+        let line = ["slipway", command, "--manifests", "x", flag];
+        hint(&Flags::try_parse_from(line).unwrap_err(), Some(command))
     }
 
     #[test]
     fn flags_brought_along_from_ingress_nginx_are_told_apart_from_typos() {
+        let hint_for = |flag| hint_for("ingress", flag);
         assert!(hint_for("--validating-webhook=:8443").unwrap().contains("--admission-port 8443"));
         assert!(hint_for("--enable-metrics").unwrap().contains("leave it out"));
         assert!(hint_for("--tcp-services-configmap").unwrap().contains("does not do yet"));
         assert_eq!(hint_for("--htp-port"), None);
         assert_eq!(hint_for("--http-port=x"), None);
+        assert_eq!(hint_for("--ipvs-scheduler"), None, "that is kube-proxy's");
+    }
+
+    #[test]
+    fn flags_brought_along_from_kube_proxy_are_told_apart_from_typos() {
+        let hint_for = |flag| hint_for("service-proxy", flag);
+        assert!(hint_for("--config=/var/lib/kube-proxy/config.conf").unwrap().contains("--help"));
+        assert!(hint_for("--conntrack-max-per-core=0").unwrap().contains("sysctl"));
+        assert!(hint_for("--iptables-sync-period=30s").unwrap().contains("leave it out"));
+        assert!(hint_for("--ipvs-scheduler").unwrap().contains("leave it out"));
+        assert!(hint_for("--pod-bridge-interface").unwrap().contains("does not do yet"));
+        assert!(hint_for("--v=2").unwrap().contains("--log-level"));
+        assert!(hint_for("-v").unwrap().contains("--log-level"));
+        assert_eq!(hint_for("--clustr-cidr"), None);
+        assert_eq!(hint_for("--tcp-services-configmap"), None, "that is ingress-nginx's");
     }
 
     #[test]
     fn no_flag_is_called_foreign_that_slipway_has() {
-        let renamed: Vec<&str> = RENAMED.iter().map(|(flag, _)| *flag).collect();
-        for flag in [&renamed, NGINX, ABSENT].concat() {
-            let help = Flags::try_parse_from(["slipway", "ingress", "--help"]).unwrap_err().to_string();
-            assert!(!help.contains(&format!("--{flag} ")) && !help.contains(&format!("--{flag}[")), "{flag}");
+        for (command, program) in [("ingress", &INGRESS_NGINX), ("service-proxy", &kube_proxy::FLAGS)] {
+            let flags = Flags::command();
+            let ours = flags.find_subcommand(command).unwrap().get_arguments();
+            let ours: Vec<&str> =
+                ours.flat_map(|arg| arg.get_long_and_visible_aliases().unwrap_or_default()).collect();
+            let renamed: Vec<&str> = program.renamed.iter().map(|(flag, _)| *flag).collect();
+            for flag in [&renamed, program.own.1, program.absent].concat() {
+                assert!(!ours.contains(&flag), "{command}: {flag}");
+            }
         }
     }
 }

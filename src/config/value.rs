@@ -1,9 +1,12 @@
 //! How the values of flags are written.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::Named;
+use super::flags::{Listen, LocalMode, ProxyMode};
 
 /// A boolean as Go's flag package reads it.
 pub(super) fn boolean(text: &str) -> Result<bool, String> {
@@ -67,6 +70,70 @@ pub(super) fn admin_address(text: &str) -> Result<SocketAddr, String> {
     let local = bare.strip_prefix("localhost:").or_else(|| bare.strip_prefix(':')).unwrap_or(bare);
     let port = local.parse::<u16>().map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     port.or_else(|_| bare.parse()).map_err(|_| "write IP:PORT, such as 127.0.0.1:10254".into())
+}
+
+/// A range of addresses; host bits are cut off.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let range = text.parse::<IpNet>().map(|range| range.trunc());
+    let range = range.or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    range.map_err(|_| "write a range such as 10.244.0.0/16 or fd00:10:244::/56".into())
+}
+
+/// A range of node addresses; `None` for `primary`.
+pub(super) fn node_ports(text: &str) -> Result<Option<IpNet>, String> {
+    match text.trim() {
+        "primary" => Ok(None),
+        range => network(range).map(Some).map_err(|why| format!("{why}, or primary")),
+    }
+}
+
+/// A node's name: lower-case, as the kubelet writes it.
+pub(super) fn node_name(text: &str) -> Result<String, String> {
+    let name = text.trim().to_lowercase();
+    let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
+    let ends = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
+    let whole = name.len() <= 253 && name.bytes().all(fine);
+    if whole && ends(name.bytes().next()) && ends(name.bytes().last()) {
+        return Ok(name);
+    }
+    Err("write the name that `kubectl get nodes` shows: letters, digits, '-' and '.'".into())
+}
+
+/// Who forwards.
+pub(super) fn proxy_mode(text: &str) -> Result<ProxyMode, String> {
+    match text {
+        "nftables" => Ok(ProxyMode::Nftables),
+        "userspace" => Ok(ProxyMode::Userspace),
+        "iptables" | "ipvs" => Err("write nftables: it does what kube-proxy's other modes do".into()),
+        _ => Err("write nftables or userspace".into()),
+    }
+}
+
+/// How pods are known.
+pub(super) fn local_mode(text: &str) -> Result<LocalMode, String> {
+    match text {
+        "ClusterCIDR" => Ok(LocalMode::ClusterCidr),
+        "NodeCIDR" => Ok(LocalMode::NodeCidr),
+        "BridgeInterface" | "InterfaceNamePrefix" => {
+            Err("pods are not known by their interfaces yet: write ClusterCIDR or NodeCIDR".into())
+        }
+        _ => Err("write ClusterCIDR or NodeCIDR".into()),
+    }
+}
+
+/// `IP:PORT` to listen on, or `IP`, `:PORT`; nothing for nowhere.
+pub(super) fn listen(text: &str, usual: u16) -> Result<Listen, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(Listen(None));
+    }
+    let any = text.strip_prefix(':').and_then(|port| port.parse().ok());
+    let any = any.map(|port| SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port));
+    let whole = any.or_else(|| text.parse().ok());
+    let whole = whole.or_else(|| address(text).ok().map(|ip| SocketAddr::new(ip, usual)));
+    let wrong = || format!("write IP:PORT, such as 0.0.0.0:{usual} or [::1]:{usual}");
+    whole.map(|address| Listen(Some(address))).ok_or_else(wrong)
 }
 
 #[cfg(test)]

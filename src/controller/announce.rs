@@ -4,17 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info};
 
 use super::Controller;
 use crate::compile::{self, Compiled};
-use crate::metrics::{CertificateInfo, Load, Severities};
+use crate::metrics::{CertificateInfo, Load};
+use crate::model::Snapshot;
 use crate::model::certificate::Certificate;
 use crate::model::route::Host;
-use crate::model::{Report, Severity, Snapshot};
-
-/// More reports than this are counted, not logged one by one.
-const LOGGED: usize = 200;
 
 impl Controller {
     /// Logs what is new and sets the figures. `self` still holds the former state.
@@ -26,7 +23,9 @@ impl Controller {
         let compile::Size { hosts, routes, backends, endpoints } = compiled.size;
         let load = Load { ingresses: snapshot.ingresses.len(), hosts, routes, backends, endpoints };
         self.metrics.compiled(took.as_secs_f64(), load);
-        self.reports(&compiled.reports);
+        if let Some(severities) = self.reported.write(&compiled.reports) {
+            self.metrics.reports(severities);
+        }
         let same_certificates = self.compiled.as_ref().is_some_and(|former| {
             former.tables.routes.certificates.is_same(&compiled.tables.routes.certificates)
         });
@@ -48,51 +47,6 @@ impl Controller {
             (false, true) => debug!("change in force: {size}"),
         }
     }
-
-    /// Logs each report once, and once when it ends.
-    fn reports(&mut self, reports: &Arc<Vec<Report>>) {
-        let former = std::mem::replace(&mut self.reported, reports.clone());
-        if Arc::ptr_eq(&former, reports) {
-            return;
-        }
-        let begun = missing(reports, &former);
-        for report in begun.iter().take(LOGGED) {
-            match report.severity {
-                Severity::Note => info!("{}", words(report)),
-                Severity::Warning => warn!("{}", words(report)),
-                Severity::Error => error!("{}", words(report)),
-            }
-        }
-        let more = begun.len().saturating_sub(LOGGED);
-        if more > 0 {
-            warn!("and {more} more reports: see all with `slipway check` or at /config");
-        }
-        for report in missing(&former, reports).iter().take(LOGGED) {
-            info!("no longer: {}", words(report));
-        }
-        let of = |severity| reports.iter().filter(|report| report.severity == severity).count();
-        self.metrics.reports(Severities {
-            notes: of(Severity::Note),
-            warnings: of(Severity::Warning),
-            errors: of(Severity::Error),
-        });
-    }
-}
-
-/// A report without its severity, which the log line begins with.
-fn words(report: &Report) -> String {
-    let place = report.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
-    format!("{place}{}{}", report.subject(), report.message)
-}
-
-/// What stands in the first and not in the second of two sorted lists.
-fn missing<'a>(all: &'a [Report], known: &[Report]) -> Vec<&'a Report> {
-    let mut known = known.iter().peekable();
-    let is_missing = |report: &&Report| {
-        while known.next_if(|known| known < report).is_some() {}
-        known.peek() != Some(report)
-    };
-    all.iter().filter(is_missing).collect()
 }
 
 /// The certificates in force. The Secret of each is found by identity.

@@ -1,43 +1,419 @@
-//! What the service proxy counts, under the names of kube-proxy and a few of its own.
+//! What the service proxy counts, under the names of kube-proxy (`kubeproxy_...`) and a few of its own
+//! (`slipway_service_proxy_...`).
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+
+use super::control::figure;
+use super::{Severities, SourceMetrics, process, register, text};
+
 /// All of them. Cloning shares them.
-#[derive(Clone, Debug, Default)]
-pub struct Metrics;
+#[derive(Clone)]
+pub struct Metrics {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    registry: Registry,
+    source: SourceMetrics,
+    syncs: Syncs,
+    changes: Changes,
+    conntrack: Conntrack,
+    own: Own,
+    probes: [IntCounterVec; 2],
+}
+
+/// How kube-proxy calls the address families.
+const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
+
+/// Bounds for what takes from a quarter of a millisecond to 16 seconds.
+fn work_bounds() -> Vec<f64> {
+    (0..17).map(|n| 0.000_25 * f64::from(1_u32 << n)).collect()
+}
+
+/// How long rules take, and how it went.
+struct Syncs {
+    all: HistogramVec,
+    full: HistogramVec,
+    partial: HistogramVec,
+    last: GaugeVec,
+    queued: GaugeVec,
+    failures: IntCounterVec,
+    programming: Histogram,
+}
+
+impl Syncs {
+    fn new(registry: &Registry) -> Self {
+        let work = |name: &str, help: &str| {
+            let opts = HistogramOpts::new(name, help).buckets(work_bounds());
+            let times = HistogramVec::new(opts, &["ip_family"]).expect("a constant name is valid");
+            register(registry, times.clone());
+            times
+        };
+        let syncs = Self {
+            all: work("kubeproxy_sync_proxy_rules_duration_seconds", "Time to bring the rules up to date"),
+            full: work(
+                "kubeproxy_sync_full_proxy_rules_duration_seconds",
+                "Time to bring the rules up to date where everything was looked at",
+            ),
+            partial: work(
+                "kubeproxy_sync_partial_proxy_rules_duration_seconds",
+                "Time to bring the rules up to date where only changes were looked at",
+            ),
+            last: by_family(
+                registry,
+                "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
+                "When rules were last brought up to date, seconds since the epoch",
+            ),
+            queued: by_family(
+                registry,
+                "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
+                "When a change was last noticed, seconds since the epoch",
+            ),
+            failures: counters(
+                registry,
+                "kubeproxy_sync_proxy_rules_nftables_sync_failures_total",
+                "Transactions that the kernel did not take",
+                "ip_family",
+            ),
+            programming: histogram(
+                registry,
+                "kubeproxy_network_programming_duration_seconds",
+                "Time from a change of pods until it was in force on this node",
+                vec![
+                    0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0,
+                    300.0,
+                ],
+            ),
+        };
+        for family in FAMILIES {
+            syncs.failures.with_label_values(&[family]);
+        }
+        syncs
+    }
+}
+
+/// Services and endpoint sets that changed.
+struct Changes {
+    pending: [IntGauge; 2],
+    total: [IntCounter; 2],
+    no_local: IntGaugeVec,
+}
+
+impl Changes {
+    fn new(registry: &Registry) -> Self {
+        let pending = |what: &str| {
+            let name = format!("kubeproxy_sync_proxy_rules_{what}_changes_pending");
+            let gauge = IntGauge::new(name, format!("Changes of {what}s that wait to be in force"));
+            let gauge = gauge.expect("a constant name is valid");
+            register(registry, gauge.clone());
+            gauge
+        };
+        let total = |what: &str| {
+            let name = format!("kubeproxy_sync_proxy_rules_{what}_changes_total");
+            counter(registry, &name, &format!("Changes of {what}s that were put in force"))
+        };
+        Self {
+            pending: [pending("service"), pending("endpoint")],
+            total: [total("service"), total("endpoint")],
+            no_local: gauges(
+                registry,
+                "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
+                "Ports of Services with a policy Local that have endpoints, but none on this node",
+                &["traffic_policy"],
+            ),
+        }
+    }
+}
+
+/// Connections of endpoints that left.
+struct Conntrack {
+    took: Histogram,
+    deleted: IntCounter,
+}
+
+impl Conntrack {
+    fn new(registry: &Registry) -> Self {
+        Self {
+            took: histogram(
+                registry,
+                "kubeproxy_conntrack_reconciler_sync_duration_seconds",
+                "Time to find and remove the connections of endpoints that left",
+                work_bounds(),
+            ),
+            deleted: counter(
+                registry,
+                "kubeproxy_conntrack_reconciler_deleted_entries_total",
+                "Connections of endpoints that left, removed from the kernel's table",
+            ),
+        }
+    }
+}
+
+/// What only Slipway has.
+struct Own {
+    elements: IntGaugeVec,
+    chains: IntGaugeVec,
+    transactions: IntCounterVec,
+    commands: IntCounterVec,
+    repairs: IntCounter,
+    reports: IntGaugeVec,
+}
+
+impl Own {
+    fn new(registry: &Registry) -> Self {
+        let name = |name: &str| format!("slipway_service_proxy_{name}");
+        let family = |of: &str, help: &str| gauges(registry, &name(of), help, &["ip_family"]);
+        let counted = |of: &str, help: &str| counters(registry, &name(of), help, "ip_family");
+        let build =
+            gauges(registry, "slipway_build_info", "Always 1; the label says what runs", &["version"]);
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Self {
+            elements: family("elements", "Elements of sets and maps in force"),
+            chains: family("chains", "Chains in force"),
+            transactions: counted("transactions_total", "Transactions that the kernel took"),
+            commands: counted("commands_total", "Commands in those transactions"),
+            repairs: counter(
+                registry,
+                &name("repairs_total"),
+                "How often the tables had been changed by somebody else and were repaired",
+            ),
+            reports: gauges(
+                registry,
+                &name("reports"),
+                "What there is to tell the owners of objects now, by severity",
+                &["severity"],
+            ),
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let registry = Registry::new();
+        let probe = |what: &str| {
+            let name = format!("kubeproxy_proxy_{what}_total");
+            let help = format!("Answers of /{what}, by status code");
+            let probes = counters(&registry, &name, &help, "code");
+            for code in ["200", "503"] {
+                probes.with_label_values(&[code]);
+            }
+            probes
+        };
+        let probes = [probe("healthz"), probe("livez")];
+        process::register(&registry);
+        let inner = Inner {
+            source: SourceMetrics::new(&registry),
+            syncs: Syncs::new(&registry),
+            changes: Changes::new(&registry),
+            conntrack: Conntrack::new(&registry),
+            own: Own::new(&registry),
+            probes,
+            registry,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+}
 
 impl Metrics {
     /// The rules of a family (`IPv4`, `IPv6`) were brought up to date in that time, at that second since 1970; `full` when
     /// everything was looked at and not only what changed.
-    pub fn synced(&self, _family: &'static str, _full: bool, _took: Duration, _now: f64) {}
+    pub fn synced(&self, family: &'static str, full: bool, took: Duration, now: f64) {
+        let syncs = &self.inner.syncs;
+        let kind = if full { &syncs.full } else { &syncs.partial };
+        for times in [&syncs.all, kind] {
+            times.with_label_values(&[family]).observe(took.as_secs_f64());
+        }
+        syncs.last.with_label_values(&[family]).set(now);
+    }
 
     /// The rules of a family could not be brought up to date.
-    pub fn failed(&self, _family: &'static str) {}
+    pub fn failed(&self, family: &'static str) {
+        self.inner.syncs.failures.with_label_values(&[family]).inc();
+    }
 
     /// A change of endpoints was in force so long after it came about.
-    pub fn programmed(&self, _took: Duration) {}
+    pub fn programmed(&self, took: Duration) {
+        self.inner.syncs.programming.observe(took.as_secs_f64());
+    }
 
     /// A change was noticed at that second since 1970.
-    pub fn queued(&self, _now: f64) {}
+    pub fn queued(&self, now: f64) {
+        for family in FAMILIES {
+            self.inner.syncs.queued.with_label_values(&[family]).set(now);
+        }
+    }
 
     /// So many Services and endpoint sets changed and wait to be applied; 0 and 0 once they are.
-    pub fn pending(&self, _services: usize, _endpoints: usize) {}
+    pub fn pending(&self, services: usize, endpoints: usize) {
+        let [of_services, of_endpoints] = &self.inner.changes.pending;
+        of_services.set(figure(services));
+        of_endpoints.set(figure(endpoints));
+    }
 
     /// So many Services and endpoint sets changed and are applied.
-    pub fn changed(&self, _services: usize, _endpoints: usize) {}
+    pub fn changed(&self, services: usize, endpoints: usize) {
+        let [of_services, of_endpoints] = &self.inner.changes.total;
+        of_services.inc_by(services as u64);
+        of_endpoints.inc_by(endpoints as u64);
+    }
 
     /// So many ports of Services have endpoints but none on this node, by policy.
-    pub fn without_local_endpoints(&self, _internal: usize, _external: usize) {}
+    pub fn without_local_endpoints(&self, internal: usize, external: usize) {
+        for (policy, count) in [("internal", internal), ("external", external)] {
+            self.inner.changes.no_local.with_label_values(&[policy]).set(figure(count));
+        }
+    }
 
     /// Connections of endpoints that left were looked for and so many removed.
-    pub fn conntrack(&self, _took: Duration, _deleted: usize) {}
+    pub fn conntrack(&self, took: Duration, deleted: usize) {
+        self.inner.conntrack.took.observe(took.as_secs_f64());
+        self.inner.conntrack.deleted.inc_by(deleted as u64);
+    }
 
     /// What is in force in a family.
-    pub fn in_force(&self, _family: &'static str, _elements: usize, _chains: usize) {}
+    pub fn in_force(&self, family: &'static str, elements: usize, chains: usize) {
+        self.inner.own.elements.with_label_values(&[family]).set(figure(elements));
+        self.inner.own.chains.with_label_values(&[family]).set(figure(chains));
+    }
 
     /// So many commands were written in one transaction.
-    pub fn wrote(&self, _family: &'static str, _commands: usize) {}
+    pub fn wrote(&self, family: &'static str, commands: usize) {
+        self.inner.own.transactions.with_label_values(&[family]).inc();
+        self.inner.own.commands.with_label_values(&[family]).inc_by(commands as u64);
+    }
 
     /// Somebody changed our tables and they were repaired.
-    pub fn repaired(&self) {}
+    pub fn repaired(&self) {
+        self.inner.own.repairs.inc();
+    }
+
+    /// How much there is to tell the owners of objects.
+    pub fn reports(&self, reports: Severities) {
+        let Severities { notes, warnings, errors } = reports;
+        for (severity, count) in [("note", notes), ("warning", warnings), ("error", errors)] {
+            self.inner.own.reports.with_label_values(&[severity]).set(figure(count));
+        }
+    }
+
+    /// `/healthz` was answered with that status code.
+    pub fn healthz(&self, code: u16) {
+        self.inner.probes[0].with_label_values(&[&code.to_string()]).inc();
+    }
+
+    /// `/livez` was answered with that status code.
+    pub fn livez(&self, code: u16) {
+        self.inner.probes[1].with_label_values(&[&code.to_string()]).inc();
+    }
+
+    /// What the source counts.
+    pub fn source(&self) -> SourceMetrics {
+        self.inner.source.clone()
+    }
+
+    /// All metrics in the text format of Prometheus.
+    pub fn text(&self) -> String {
+        text(&self.inner.registry)
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    super::counter_with(registry, Opts::new(name, help))
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, label: &str) -> IntCounterVec {
+    let counters = IntCounterVec::new(Opts::new(name, help), &[label]).expect("a constant name is valid");
+    register(registry, counters.clone());
+    counters
+}
+
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    let gauges = IntGaugeVec::new(Opts::new(name, help), labels).expect("a constant name is valid");
+    register(registry, gauges.clone());
+    gauges
+}
+
+fn by_family(registry: &Registry, name: &str, help: &str) -> GaugeVec {
+    let gauges = GaugeVec::new(Opts::new(name, help), &["ip_family"]).expect("a constant name is valid");
+    register(registry, gauges.clone());
+    gauges
+}
+
+fn histogram(registry: &Registry, name: &str, help: &str, bounds: Vec<f64>) -> Histogram {
+    let opts = HistogramOpts::new(name, help).buckets(bounds);
+    let histogram = Histogram::with_opts(opts).expect("a constant name is valid");
+    register(registry, histogram.clone());
+    histogram
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_has_the_name_that_kube_proxy_gives_it() {
+        let metrics = Metrics::default();
+        let ms = Duration::from_millis;
+        metrics.synced("IPv4", true, ms(3), 1_700_000_000.5);
+        metrics.synced("IPv4", false, ms(1), 1_700_000_001.5);
+        metrics.failed("IPv6");
+        metrics.programmed(ms(40));
+        metrics.queued(1_700_000_002.0);
+        metrics.pending(2, 3);
+        metrics.changed(4, 5);
+        metrics.without_local_endpoints(6, 7);
+        metrics.conntrack(ms(2), 8);
+        metrics.in_force("IPv6", 9, 10);
+        metrics.wrote("IPv4", 11);
+        metrics.repaired();
+        metrics.reports(Severities { warnings: 12, ..Severities::default() });
+        metrics.healthz(503);
+        metrics.livez(200);
+        metrics.source().watch_listed("Service");
+        let text = metrics.text();
+        for line in [
+            "kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family=\"IPv4\"} 2",
+            "kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family=\"IPv4\"} 1",
+            "kubeproxy_sync_partial_proxy_rules_duration_seconds_count{ip_family=\"IPv4\"} 1",
+            "kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family=\"IPv4\"} 1700000001.5",
+            "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds{ip_family=\"IPv6\"} 1700000002",
+            "kubeproxy_sync_proxy_rules_nftables_sync_failures_total{ip_family=\"IPv4\"} 0",
+            "kubeproxy_sync_proxy_rules_nftables_sync_failures_total{ip_family=\"IPv6\"} 1",
+            "kubeproxy_network_programming_duration_seconds_bucket{le=\"0.05\"} 1",
+            "kubeproxy_sync_proxy_rules_service_changes_pending 2",
+            "kubeproxy_sync_proxy_rules_endpoint_changes_pending 3",
+            "kubeproxy_sync_proxy_rules_service_changes_total 4",
+            "kubeproxy_sync_proxy_rules_endpoint_changes_total 5",
+            "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"internal\"} 6",
+            "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"external\"} 7",
+            "kubeproxy_conntrack_reconciler_sync_duration_seconds_count 1",
+            "kubeproxy_conntrack_reconciler_deleted_entries_total 8",
+            "kubeproxy_proxy_healthz_total{code=\"503\"} 1",
+            "kubeproxy_proxy_livez_total{code=\"200\"} 1",
+            "slipway_service_proxy_elements{ip_family=\"IPv6\"} 9",
+            "slipway_service_proxy_chains{ip_family=\"IPv6\"} 10",
+            "slipway_service_proxy_transactions_total{ip_family=\"IPv4\"} 1",
+            "slipway_service_proxy_commands_total{ip_family=\"IPv4\"} 11",
+            "slipway_service_proxy_repairs_total 1",
+            "slipway_service_proxy_reports{severity=\"warning\"} 12",
+            "slipway_watch_lists_total{watch=\"Service\"} 1",
+            "process_start_time_seconds ",
+            "slipway_build_info{version=",
+        ] {
+            assert!(text.contains(line), "no {line} in\n{text}");
+        }
+        assert!(!text.contains("iptables") && !text.contains("nginx"), "{text}");
+    }
 }

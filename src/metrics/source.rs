@@ -21,13 +21,15 @@ pub enum Followed {
     Until(i64),
 }
 
-pub(super) struct Source {
+/// What a source that follows the API server counts. Clones count into the same metrics.
+#[derive(Clone)]
+pub struct SourceMetrics {
     watches: Watches,
     lists: IntCounterVec,
     errors: IntCounterVec,
 }
 
-impl Source {
+impl SourceMetrics {
     pub(super) fn new(registry: &Registry) -> Self {
         let counters = |name: &str, help: &str, labels: &[&str]| {
             let counters =
@@ -52,19 +54,23 @@ impl Source {
         }
     }
 
-    pub(super) fn followed(&self, name: &Arc<str>, kind: &'static str, followed: Followed) {
+    /// Whether a watch, by its name and kind of object, follows the API server.
+    pub fn watch_followed(&self, name: &Arc<str>, kind: &'static str, followed: Followed) {
         self.watches.lock().insert(name.clone(), (kind, followed));
     }
 
-    pub(super) fn ended(&self, name: &str) {
+    /// A watch is not needed any more.
+    pub fn watch_ended(&self, name: &str) {
         self.watches.lock().remove(name);
     }
 
-    pub(super) fn listed(&self, kind: &str) {
+    /// A complete list of a kind of object was read.
+    pub fn watch_listed(&self, kind: &str) {
         self.lists.with_label_values(&[kind]).inc();
     }
 
-    pub(super) fn failed(&self, kind: &str, reason: &str) {
+    /// Something went wrong while a kind of object was read.
+    pub fn watch_failed(&self, kind: &str, reason: &str) {
         self.errors.with_label_values(&[kind, reason]).inc();
     }
 }
@@ -156,15 +162,16 @@ mod tests {
 
     #[test]
     fn a_kind_is_followed_when_each_of_its_watches_is() {
-        let metrics = Metrics::new();
-        assert!(!metrics.text().contains("slipway_data_age_seconds"), "there is no age without a watch");
+        let all = Metrics::new();
+        let metrics = all.source();
+        assert!(!all.text().contains("slipway_data_age_seconds"), "there is no age without a watch");
         let name = |name: &str| Arc::<str>::from(name);
         metrics.watch_followed(&name("Ingress"), "Ingress", Followed::Now);
         metrics.watch_followed(&name("Secret a/b"), "Secret", Followed::Now);
         metrics.watch_followed(&name("Secret a/c"), "Secret", Followed::Never);
         metrics.watch_failed("Secret", "forbidden");
         metrics.watch_listed("Ingress");
-        let text = metrics.text();
+        let text = all.text();
         for line in [
             "slipway_watch_following{watch=\"Ingress\"} 1",
             "slipway_watch_following{watch=\"Secret\"} 0",
@@ -176,7 +183,7 @@ mod tests {
         }
         metrics.watch_followed(&name("Ingress"), "Ingress", Followed::Until(0));
         metrics.watch_ended("Secret a/c");
-        let text = metrics.text();
+        let text = all.text();
         let age = text.lines().find_map(|line| line.strip_prefix("slipway_data_age_seconds "));
         assert!(age.unwrap().parse::<f64>().unwrap() > 1e9, "{text}");
         assert!(text.contains("slipway_watch_following{watch=\"Secret\"} 1"), "{text}");

@@ -1,7 +1,7 @@
 //! The API server as a source: watches that survive its failures.
 //!
 //! ```text
-//! collection (requests) ── lines ── watch (list, follow, resume) ──┬─ mirror       Service, EndpointSlice
+//! collection (requests) ── lines ── watch (list, follow, resume) ──┬─ mirror       Service, EndpointSlice, Node, ServiceCIDR
 //!                                                                  ├─ settings     the ConfigMap
 //!                                                                  ├─ classes ────┐
 //!                                                                  ├─ namespaces ─┤ whose is it?
@@ -9,7 +9,7 @@
 //!                                                                  └─ secrets <──────────┘
 //! ```
 //!
-//! Every object is translated on arrival and dropped. `contact` says how each watch goes, `journal` writes it into the log.
+//! `interest` says which of them run for whom. Every object is translated on arrival and dropped. `contact` says how each watch goes, `journal` writes it into the log.
 
 mod backoff;
 mod claim;
@@ -21,6 +21,7 @@ mod context;
 mod event;
 mod held;
 mod ingresses;
+mod interest;
 mod item;
 mod journal;
 mod lines;
@@ -35,29 +36,26 @@ mod trouble;
 mod watch;
 
 use kube::Client;
-use tokio::sync::{mpsc, watch as latest};
-use tokio::task::JoinSet;
+use tokio::sync::watch as latest;
 
 use super::Updates;
-use crate::metrics::Metrics;
+use crate::metrics::SourceMetrics;
 use crate::model::freshness::Freshness;
 use crate::model::selector::Selector;
-use crate::model::{Key, Kind, Name};
+use crate::model::{Key, Name};
 use crate::store::Update;
 use crate::translate;
 
-use context::{Context, Sent};
-use held::Settled;
-use item::Item;
-use mirror::Mirror;
-use object::Read;
+use context::Context;
+use interest::begin;
 
-/// Demands for Secrets that may wait.
-const DEMANDS: usize = 1024;
+pub use interest::{Interest, kinds};
 
 /// What to watch, and how it is translated.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// For whom.
+    pub interest: Interest,
     /// How objects are translated.
     pub translate: translate::Options,
     /// Only objects of this namespace.
@@ -82,68 +80,18 @@ pub struct Options {
     pub without_class: bool,
 }
 
-/// The kinds of which this source sends complete lists.
-pub fn kinds(options: &Options) -> Vec<Kind> {
-    let mut kinds = vec![
-        Kind::Ingress,
-        Kind::IngressClass,
-        Kind::Service,
-        Kind::EndpointSlice,
-        Kind::Secret,
-        Kind::ConfigMap,
-    ];
-    kinds.extend(options.namespace_selector.is_some().then_some(Kind::Namespace));
-    kinds
-}
-
 /// Follows the API server until nobody takes updates any more.
 pub async fn run(
     client: Client,
     options: Options,
     updates: Updates,
     freshness: latest::Sender<Freshness>,
-    metrics: Metrics,
+    metrics: SourceMetrics,
 ) {
     let context = Context::new(client, options, updates, freshness.into(), metrics, false);
     let mut tasks = begin(&context);
     tasks.spawn(journal::write(context.freshness.subscribe()));
     context.closed().await;
-}
-
-/// Begins to follow everything. The tasks end when this is dropped.
-fn begin(context: &Context) -> JoinSet<Sent> {
-    let mut tasks = JoinSet::new();
-    let (classes, known_classes) = latest::channel(None);
-    tasks.spawn(classes::Following::run(context.clone(), classes));
-    let namespaces = context.options.namespace_selector.clone().map(|selector| {
-        let (chosen, known) = latest::channel(None);
-        tasks.spawn(namespaces::Following::run(context.clone(), selector, chosen));
-        known
-    });
-    let choice = ingresses::Choice { classes: known_classes, namespaces };
-    let (demands, demanded) = mpsc::channel(DEMANDS);
-    let settled = Settled::default();
-    tasks.spawn(ingresses::Following::run(context.clone(), choice, demands, settled.clone()));
-    tasks.spawn(secrets::Following::run(context.clone(), demanded, settled));
-    tasks.spawn(settings::follow(context.clone()));
-    // The default backend may be in a namespace that is not watched.
-    let elsewhere = context.options.default_backend.clone().filter(|key| !context.covers(&key.namespace));
-    let service = elsewhere
-        .as_ref()
-        .map(|key| context.watch(format!("Service {key}"), context.one(Kind::Service, key)));
-    let slices = elsewhere.as_ref().map(|key| {
-        let collection = context.collection(Kind::EndpointSlice, Some(key.namespace.clone()));
-        let collection = collection.with_labels(format!("kubernetes.io/service-name={}", key.name));
-        context.watch(format!("EndpointSlice of Service {key}"), collection)
-    });
-    for (kind, read, extra) in [
-        (Kind::Service, object::service as fn(&Item) -> Read, service),
-        (Kind::EndpointSlice, object::endpoint_slice, slices),
-    ] {
-        let main = context.watch(kind.to_string(), context.all(kind));
-        tasks.spawn(Mirror::run(context.clone(), kind, read, main, extra));
-    }
-    tasks
 }
 
 /// Reads everything once: complete lists of all kinds, in the order a store takes them. The error says what to do.

@@ -13,7 +13,6 @@ use crate::model::{Key, Kind, ObjectRef};
 use super::table::Table;
 
 /// What one object carries.
-#[derive(PartialEq)]
 struct Held {
     service: Key,
     sets: Vec<Arc<EndpointSet>>,
@@ -30,8 +29,8 @@ pub(super) struct Endpoints {
 impl Endpoints {
     pub(super) fn new() -> Self {
         Self {
-            slices: Table::new(|a, b| a == b),
-            plain: Table::new(|a, b| a == b),
+            slices: Table::new(same),
+            plain: Table::new(same),
             members: HashMap::new(),
             live: Map::default(),
         }
@@ -153,4 +152,16 @@ impl Endpoints {
     fn table_mut(&mut self, kind: Kind) -> &mut Table<Key, Held> {
         if kind == Kind::EndpointSlice { &mut self.slices } else { &mut self.plain }
     }
+}
+
+/// Whether two objects say the same. When that came about does not count: the time belongs to the first that said it, and
+/// nobody has to do anything because another one says it again.
+fn same(a: &Held, b: &Held) -> bool {
+    let same = |a: &EndpointSet, b: &EndpointSet| {
+        let EndpointSet { object, service, ports, endpoints, triggered: _ } = a;
+        *object == b.object && *service == b.service && *ports == b.ports && *endpoints == b.endpoints
+    };
+    a.service == b.service
+        && a.sets.len() == b.sets.len()
+        && a.sets.iter().zip(&b.sets).all(|(a, b)| same(a, b))
 }

@@ -82,6 +82,29 @@ fn an_equal_object_is_no_change_and_keeps_its_pointer() {
 }
 
 #[test]
+fn a_slice_that_says_the_same_at_another_time_is_no_change() {
+    let mut store = Store::new(&[]);
+    let at = |time: Option<i64>, last: u8| {
+        let mut update = endpoints(Kind::EndpointSlice, "web-a", "web", last);
+        if let Update::Apply(object) = &mut update
+            && let Object::Endpoints { sets, .. } = object.as_mut()
+        {
+            sets[0].triggered = time;
+        }
+        update
+    };
+    let key = Key::new("n", "web");
+    let time = |store: &Store| store.snapshot().endpoints[&key][0].triggered;
+    assert!(store.apply(at(Some(1), 1)));
+    let before = store.snapshot();
+    assert!(!store.apply(at(Some(2), 1)) && !store.apply(at(None, 1)));
+    assert!(before.endpoints.is_same(&store.snapshot().endpoints), "nothing is compiled for it");
+    assert_eq!(time(&store), Some(1));
+    assert!(store.apply(at(Some(3), 2)));
+    assert_eq!(time(&store), Some(3));
+}
+
+#[test]
 fn slices_count_before_endpoints_and_are_sorted_by_name() {
     let mut store = Store::new(&[]);
     assert!(store.apply(endpoints(Kind::Endpoints, "web", "web", 9)));

@@ -1,5 +1,7 @@
 //! `EndpointSlice` and Endpoints -> model.
 
+mod topology;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use super::service::protocol;
 use super::{namespaced, value};
 use crate::model::service::{Endpoint, EndpointPort, EndpointSet};
 use crate::model::{Key, Kind, ObjectRef, Origin, Report, Severity};
+use topology::{Topologies, triggered};
 
 /// The label that says which Service a slice belongs to.
 const SERVICE: &str = "kubernetes.io/service-name";
@@ -30,7 +33,7 @@ pub fn endpoint_slice(
         object: name.clone(),
         ports: Vec::new(),
         endpoints: Vec::new(),
-        triggered: None,
+        triggered: triggered(&object.metadata),
     };
     let mut told = Told { object: &name, origin, reports: Vec::new() };
     if object.address_type == "FQDN" {
@@ -43,7 +46,9 @@ pub fn endpoint_slice(
         let field = format!("ports[{at}]");
         set.ports.extend(told.port(&field, port.name.as_deref(), port.port, port.protocol.as_deref()));
     }
+    let mut topologies = Topologies::default();
     for (at, endpoint) in object.endpoints.iter().flatten().enumerate() {
+        let topology = topologies.of_slice(endpoint);
         let conditions = endpoint.conditions.clone().unwrap_or_default();
         let ready = conditions.ready.unwrap_or(true);
         let serving = conditions.serving.unwrap_or(ready);
@@ -55,7 +60,7 @@ pub fn endpoint_slice(
                 ready,
                 serving,
                 terminating,
-                topology: None,
+                topology: topology.clone(),
             }));
         }
     }
@@ -69,6 +74,7 @@ pub fn endpoints(
 ) -> Result<(Vec<EndpointSet>, Vec<Report>), Report> {
     let name = namespaced(Kind::Endpoints, &object.metadata)?;
     let mut told = Told { object: &name, origin, reports: Vec::new() };
+    let mut topologies = Topologies::default();
     let mut sets = Vec::new();
     for (at, subset) in object.subsets.iter().flatten().enumerate() {
         let mut set = EndpointSet {
@@ -76,7 +82,7 @@ pub fn endpoints(
             object: name.clone(),
             ports: Vec::new(),
             endpoints: Vec::new(),
-            triggered: None,
+            triggered: triggered(&object.metadata),
         };
         for (index, port) in subset.ports.iter().flatten().enumerate() {
             let field = format!("subsets[{at}].ports[{index}]");
@@ -95,7 +101,7 @@ pub fn endpoints(
                     ready,
                     serving: ready,
                     terminating: false,
-                    topology: None,
+                    topology: topologies.of_node(entry.node_name.as_deref()),
                 }));
             }
         }
@@ -154,58 +160,4 @@ impl Told<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn slice(json: &str) -> Result<(EndpointSet, Vec<Report>), Report> {
-        endpoint_slice(&serde_json::from_str(json).unwrap(), None)
-    }
-
-    #[test]
-    fn unknown_conditions_count_as_ready() {
-        let (set, reports) = slice(
-            r#"{"metadata": {"name": "s", "labels": {"kubernetes.io/service-name": "web"}}, "addressType": "IPv4",
-                "ports": [{"port": 80}],
-                "endpoints": [{"addresses": ["10.0.0.1"]},
-                              {"addresses": ["10.0.0.2"], "conditions": {"ready": false, "serving": true, "terminating": true}}]}"#,
-        )
-        .unwrap();
-        assert!(reports.is_empty());
-        assert_eq!(set.service.to_string(), "default/web");
-        let conditions: Vec<_> = set.endpoints.iter().map(|e| (e.ready, e.serving, e.terminating)).collect();
-        assert_eq!(conditions, [(true, true, false), (false, true, true)]);
-    }
-
-    #[test]
-    fn one_bad_address_does_not_take_the_others_with_it() {
-        let (set, reports) = slice(
-            r#"{"metadata": {"name": "s", "labels": {"kubernetes.io/service-name": "web"}}, "addressType": "IPv4",
-                "ports": [{"port": 80}, {"port": 99999}],
-                "endpoints": [{"addresses": ["010.0.0.1"]}, {"addresses": ["10.0.0.300"]}, {"addresses": ["::1"]}]}"#,
-        )
-        .unwrap();
-        let addresses: Vec<String> = set.endpoints.iter().map(|e| e.address.to_string()).collect();
-        assert_eq!(addresses, ["10.0.0.1", "::1"]);
-        assert_eq!(set.ports.len(), 1);
-        let fields: Vec<_> = reports.iter().filter_map(|r| r.field.as_deref()).collect();
-        assert_eq!(fields, ["ports[1]", "endpoints[0].addresses[0]", "endpoints[1].addresses[0]"]);
-    }
-
-    #[test]
-    fn a_slice_without_a_service_is_refused() {
-        let report =
-            slice(r#"{"metadata": {"name": "s"}, "addressType": "IPv4", "endpoints": []}"#).unwrap_err();
-        assert_eq!(report.reason, "ServiceLabelMissing");
-    }
-
-    #[test]
-    fn unready_addresses_of_endpoints_are_not_ready() {
-        let object = r#"{"metadata": {"name": "web", "namespace": "n"}, "subsets": [
-            {"addresses": [{"ip": "10.0.0.1"}], "notReadyAddresses": [{"ip": "10.0.0.2"}], "ports": [{"port": 8080, "name": "http"}]}]}"#;
-        let (sets, reports) = endpoints(&serde_json::from_str(object).unwrap(), None).unwrap();
-        assert!(reports.is_empty());
-        assert_eq!(sets[0].service.to_string(), "n/web");
-        let ready: Vec<bool> = sets[0].endpoints.iter().map(|e| e.ready).collect();
-        assert_eq!(ready, [true, false]);
-    }
-}
+mod tests;

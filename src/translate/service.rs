@@ -1,12 +1,14 @@
 //! Service -> model.
 
+mod exposure;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{namespaced, value};
+use super::namespaced;
 use crate::model::route::PortRef;
 use crate::model::service::{Exposure, Protocol, Service, ServiceKind, ServicePort};
 use crate::model::{Kind, ObjectRef, Origin, Report, Severity};
@@ -18,9 +20,14 @@ pub fn service(object: &v1::Service, origin: Option<Arc<Origin>>) -> Result<(Ser
     let spec = object.spec.as_ref().unwrap_or(&empty);
     let mut told = Told { object: &name, origin: origin.as_ref(), reports: Vec::new() };
     let kind = kind(spec, &mut told)?;
-    let cluster_ips = if kind == ServiceKind::ClusterIp { cluster_ips(spec, &mut told) } else { Vec::new() };
-    let ports = spec.ports.as_deref().unwrap_or_default();
-    let ports = ports.iter().enumerate().filter_map(|(at, port)| service_port(at, port, &mut told)).collect();
+    let (mut cluster_ips, mut exposure) = (Vec::new(), Exposure::default());
+    if kind == ServiceKind::ClusterIp {
+        cluster_ips = self::cluster_ips(spec, &mut told);
+        exposure = exposure::exposure(object, spec, &mut told);
+    }
+    let on_nodes = matches!(spec.type_.as_deref(), Some("NodePort" | "LoadBalancer"));
+    let ports = spec.ports.as_deref().unwrap_or_default().iter().enumerate();
+    let ports = ports.filter_map(|(at, port)| service_port(at, port, on_nodes, &mut told)).collect();
     let reports = told.reports;
     let publish_not_ready = spec.publish_not_ready_addresses.unwrap_or(false);
     Ok((
@@ -31,8 +38,8 @@ pub fn service(object: &v1::Service, origin: Option<Arc<Origin>>) -> Result<(Ser
             cluster_ips,
             ports,
             publish_not_ready,
-            created: None,
-            exposure: Exposure::default(),
+            created: object.metadata.creation_timestamp.as_ref().map(|time| time.0.as_second()),
+            exposure,
         },
         reports,
     ))
@@ -85,17 +92,17 @@ fn cluster_ips(spec: &v1::ServiceSpec, told: &mut Told<'_>) -> Vec<IpAddr> {
         if listed.is_empty() { ("spec.clusterIP", single) } else { ("spec.clusterIPs", listed) };
     let mut addresses = Vec::new();
     for text in texts.iter().filter(|text| !text.is_empty()) {
-        if let Some((address, _)) = value::address(text) {
-            addresses.push(address);
-            continue;
-        }
-        let message = format!("\"{text}\" is not an IP address and is ignored: correct or remove it");
-        told.tell(Severity::Warning, "InvalidAddress", field, message);
+        addresses.extend(exposure::usable(field, text, told));
     }
     addresses
 }
 
-fn service_port(at: usize, port: &v1::ServicePort, told: &mut Told<'_>) -> Option<ServicePort> {
+fn service_port(
+    at: usize,
+    port: &v1::ServicePort,
+    on_nodes: bool,
+    told: &mut Told<'_>,
+) -> Option<ServicePort> {
     let field = format!("spec.ports[{at}]");
     let Some(number) = u16::try_from(port.port).ok().filter(|number| *number != 0) else {
         let message = format!("port {} is ignored: write a number from 1 to 65535", port.port);
@@ -110,7 +117,18 @@ fn service_port(at: usize, port: &v1::ServicePort, told: &mut Told<'_>) -> Optio
         told.tell(Severity::Error, "InvalidProtocol", &format!("{field}.protocol"), message);
         return None;
     };
-    let target = match &port.target_port {
+    Some(ServicePort {
+        name: port.name.as_deref().unwrap_or_default().into(),
+        protocol,
+        port: number,
+        target: target(&field, port, number, told),
+        node_port: node_port(&field, port, on_nodes, told),
+    })
+}
+
+/// Where endpoints listen: the port itself when nothing else is said.
+fn target(field: &str, port: &v1::ServicePort, number: u16, told: &mut Told<'_>) -> PortRef {
+    match &port.target_port {
         None | Some(IntOrString::Int(0)) => PortRef::Number(number),
         Some(IntOrString::Int(target)) => {
             let fine = u16::try_from(*target).ok();
@@ -127,14 +145,20 @@ fn service_port(at: usize, port: &v1::ServicePort, told: &mut Told<'_>) -> Optio
             Err(_) if target.is_empty() => PortRef::Number(number),
             Err(_) => PortRef::Name(target.as_str().into()),
         },
+    }
+}
+
+/// The port on every node. Only two types of Services have one.
+fn node_port(field: &str, port: &v1::ServicePort, on_nodes: bool, told: &mut Told<'_>) -> Option<u16> {
+    let asked = port.node_port.filter(|port| *port != 0)?;
+    let number = u16::try_from(asked).ok();
+    let message = match number {
+        Some(_) if on_nodes => return number,
+        Some(_) => format!("nodePort {asked} is ignored: write type NodePort or LoadBalancer, or remove it"),
+        None => format!("nodePort {asked} is ignored: write a number from 1 to 65535"),
     };
-    Some(ServicePort {
-        name: port.name.as_deref().unwrap_or_default().into(),
-        protocol,
-        port: number,
-        target,
-        node_port: None,
-    })
+    told.tell(Severity::Warning, "InvalidPort", &format!("{field}.nodePort"), message);
+    None
 }
 
 /// TCP when not said; `None` when unknown.
@@ -146,3 +170,6 @@ pub(super) fn protocol(text: Option<&str>) -> Option<Protocol> {
         Some(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,7 +112,8 @@ pub(super) fn networks(text: &str) -> (Vec<IpNet>, Vec<String>) {
     (good, bad)
 }
 
-fn network(item: &str) -> Option<IpNet> {
+/// A network or a single address.
+pub(super) fn network(item: &str) -> Option<IpNet> {
     item.parse::<IpNet>().map(|net| net.trunc()).ok().or_else(|| address(item).map(|(ip, _)| IpNet::from(ip)))
 }
 

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
-use crate::metrics::{Followed, Metrics};
+use crate::metrics::{Followed, SourceMetrics};
 use crate::model::Name;
 use crate::model::freshness::{Freshness, Watch, WatchState};
 
@@ -16,7 +16,7 @@ pub(super) struct Contact {
     name: Name,
     kind: &'static str,
     freshness: Arc<watch::Sender<Freshness>>,
-    metrics: Metrics,
+    metrics: SourceMetrics,
 }
 
 impl Contact {
@@ -25,7 +25,7 @@ impl Contact {
         name: impl Into<Name>,
         kind: &'static str,
         freshness: &Arc<watch::Sender<Freshness>>,
-        metrics: &Metrics,
+        metrics: &SourceMetrics,
     ) -> Self {
         let contact =
             Self { name: name.into(), kind, freshness: freshness.clone(), metrics: metrics.clone() };

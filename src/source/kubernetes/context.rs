@@ -10,7 +10,7 @@ use super::collection::Collection;
 use super::contact::Contact;
 use super::reach::Reach;
 use super::watch::Watch;
-use crate::metrics::Metrics;
+use crate::metrics::SourceMetrics;
 use crate::model::freshness::Freshness;
 use crate::model::{Key, Kind, Name, ObjectRef, Report};
 use crate::source::Updates;
@@ -22,7 +22,7 @@ pub(super) struct Context {
     client: Client,
     pub(super) options: Arc<Options>,
     pub(super) freshness: Arc<latest::Sender<Freshness>>,
-    pub(super) metrics: Metrics,
+    pub(super) metrics: SourceMetrics,
     /// Everything is read once, for people: nothing is put aside, and what is forbidden is told and left out.
     pub(super) once: bool,
     reach: Reach,
@@ -42,7 +42,7 @@ impl Context {
         options: Options,
         updates: Updates,
         freshness: Arc<latest::Sender<Freshness>>,
-        metrics: Metrics,
+        metrics: SourceMetrics,
         once: bool,
     ) -> Self {
         Self { client, options: options.into(), freshness, metrics, once, reach: Reach::default(), updates }
@@ -51,7 +51,7 @@ impl Context {
     /// All objects of a kind in the watched namespaces.
     pub(super) fn all(&self, kind: Kind) -> Collection {
         let namespace = match kind {
-            Kind::IngressClass | Kind::Namespace => None,
+            Kind::IngressClass | Kind::Namespace | Kind::Node | Kind::ServiceCIDR => None,
             _ => self.options.namespace.clone(),
         };
         self.collection(kind, namespace)

@@ -30,6 +30,8 @@ struct State {
     pages_only: bool,
     page: Option<usize>,
     forbidden: BTreeSet<String>,
+    /// Kinds that it does not know.
+    unknown: BTreeSet<String>,
     refusals: Vec<(u16, &'static str)>,
     /// Each watch ends as soon as it began.
     curt: bool,
@@ -151,6 +153,16 @@ impl Server {
         };
     }
 
+    /// Does not know a kind (`servicecidrs`), or learns it.
+    pub(super) fn set_unknown(&self, plural: &str, unknown: bool) {
+        let mut state = self.state();
+        if unknown {
+            state.unknown.insert(plural.to_owned())
+        } else {
+            state.unknown.remove(plural)
+        };
+    }
+
     /// Refuses the next request.
     pub(super) fn refuse_once(&self, code: u16, retry_after: &'static str) {
         self.state().refusals.push((code, retry_after));
@@ -211,6 +223,9 @@ impl State {
             .clone()
             .or_else(|| asked.query.get("fieldSelector")?.strip_prefix("metadata.name=").map(Into::into));
         let one = one.map(|name| format!("{}/{name}", asked.plural));
+        if self.unknown.contains(&asked.plural) {
+            return refusal(404, "");
+        }
         if self.forbidden.contains(&asked.plural) || one.is_some_and(|one| self.forbidden.contains(&one)) {
             return refusal(403, "");
         }
@@ -247,7 +262,12 @@ impl State {
             let end = json!({"k8s.io/initial-events-end": "true"});
             let _ = pieces.send(Ok(bookmark(self.version, &end)));
         } else {
-            let from: u64 = asked.query["resourceVersion"].parse().unwrap();
+            // Without a version: what is there now, then every change.
+            let known: Option<u64> = asked.query.get("resourceVersion").and_then(|known| known.parse().ok());
+            if known.is_none() {
+                self.chosen(&asked).for_each(|object| tell("ADDED", object));
+            }
+            let from = known.unwrap_or(self.version);
             if from < self.oldest || self.forgetful {
                 tell("ERROR", &json!({"kind": "Status", "code": 410, "message": "too old"}));
                 return streaming(receiver);
@@ -305,6 +325,9 @@ impl Asked {
             (field, wanted) => object[field] == wanted,
         };
         let label = |selector: &String| {
+            if let Some(absent) = selector.strip_prefix('!') {
+                return object["metadata"]["labels"][absent].is_null();
+            }
             let (label, wanted) = selector.split_once('=').unwrap();
             object["metadata"]["labels"][label] == wanted
         };

@@ -30,7 +30,7 @@ pub(super) async fn load(client: Client, options: Options) -> Result<Vec<Update>
     let mut waiting: BTreeSet<Kind> = kinds(&options).into_iter().collect();
     let (sender, mut updates) = mpsc::channel(WAITING);
     let freshness = Arc::new(latest::Sender::new(Freshness::default()));
-    let context = Context::new(client, options, sender, freshness.clone(), Metrics::new(), true);
+    let context = Context::new(client, options, sender, freshness.clone(), Metrics::new().source(), true);
     let _tasks = begin(&context);
     let mut loaded = Vec::new();
     let deadline = sleep(PATIENCE.1);

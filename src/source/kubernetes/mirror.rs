@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tracing::warn;
+
 use super::complaints::Complaints;
 use super::context::{Context, Sent};
 use super::item::Item;
@@ -94,6 +96,10 @@ impl Mirror {
             }
             Event::Forbidden(why) if self.context.once => {
                 left_out(&self.context, self.kind, watch.name(), why).await?;
+                self.context.complete(self.kind).await
+            }
+            Event::Forbidden(why) if watch.is_optional() => {
+                warn!("{why}; until then nothing is known of them");
                 self.context.complete(self.kind).await
             }
             // Tries go on, and the log says so.

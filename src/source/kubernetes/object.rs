@@ -28,6 +28,7 @@ struct Metadata {
     namespace: Option<String>,
     uid: String,
     creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
     annotations: Option<BTreeMap<String, String>>,
     labels: Option<BTreeMap<String, String>>,
 }
@@ -38,6 +39,7 @@ impl From<Metadata> for ObjectMeta {
             name: Some(metadata.name),
             namespace: metadata.namespace,
             creation_timestamp: metadata.creation_timestamp,
+            deletion_timestamp: metadata.deletion_timestamp,
             annotations: metadata.annotations,
             labels: metadata.labels,
             ..Self::default()
@@ -98,44 +100,110 @@ pub(super) fn ingress_class(item: &Item) -> Result<IngressClass, Report> {
 pub(super) fn service(item: &Item) -> Read {
     #[derive(Deserialize)]
     struct Written {
-        metadata: Named,
+        metadata: Metadata,
         spec: Option<core::ServiceSpec>,
+        status: Option<Status>,
     }
-    let Written { metadata, spec } = decode(item, Kind::Service)?;
-    let object = core::Service { metadata: metadata.into(), spec, status: None };
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Status {
+        load_balancer: Option<core::LoadBalancerStatus>,
+    }
+    let Written { metadata, spec, status } = decode(item, Kind::Service)?;
+    let status = status.map(|Status { load_balancer }| core::ServiceStatus {
+        load_balancer,
+        ..core::ServiceStatus::default()
+    });
+    let object = core::Service { metadata: metadata.into(), spec, status };
     let (service, reports) = translate::service(&object, None)?;
     Ok((Object::Service(service), reports))
 }
 
-/// An `EndpointSlice`.
+/// An `EndpointSlice`, without what only a node's service proxy asks for: so that does not change for an ingress.
 pub(super) fn endpoint_slice(item: &Item) -> Read {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Written {
-        metadata: Metadata,
-        #[serde(default)]
-        address_type: String,
-        ports: Option<Vec<discovery::EndpointPort>>,
-        endpoints: Option<Vec<Endpoint>>,
-    }
     #[derive(Deserialize)]
     struct Endpoint {
         #[serde(default)]
         addresses: Vec<String>,
         conditions: Option<discovery::EndpointConditions>,
     }
-    let Written { metadata, address_type, ports, endpoints } = decode(item, Kind::EndpointSlice)?;
-    let endpoint = |Endpoint { addresses, conditions }| discovery::Endpoint {
+    slice(item, |Endpoint { addresses, conditions }| discovery::Endpoint {
         addresses,
         conditions,
         ..discovery::Endpoint::default()
-    };
+    })
+}
+
+/// An `EndpointSlice` that says where its endpoints run and who should use them.
+pub(super) fn placed_endpoint_slice(item: &Item) -> Read {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Endpoint {
+        #[serde(default)]
+        addresses: Vec<String>,
+        conditions: Option<discovery::EndpointConditions>,
+        node_name: Option<String>,
+        hints: Option<discovery::EndpointHints>,
+    }
+    slice(item, |Endpoint { addresses, conditions, node_name, hints }| discovery::Endpoint {
+        addresses,
+        conditions,
+        node_name,
+        hints,
+        ..discovery::Endpoint::default()
+    })
+}
+
+fn slice<E: DeserializeOwned>(item: &Item, endpoint: fn(E) -> discovery::Endpoint) -> Read {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Written<E> {
+        metadata: Metadata,
+        #[serde(default)]
+        address_type: String,
+        ports: Option<Vec<discovery::EndpointPort>>,
+        endpoints: Option<Vec<E>>,
+    }
+    let Written { metadata, address_type, ports, endpoints } = decode(item, Kind::EndpointSlice)?;
     let endpoints = endpoints.map(|all| all.into_iter().map(endpoint).collect());
     let object = discovery::EndpointSlice { metadata: metadata.into(), address_type, ports, endpoints };
     let (set, reports) = translate::endpoint_slice(&object, None)?;
     let (service, object) = (set.service.clone(), set.object.clone());
     let sets = if set.endpoints.is_empty() { Vec::new() } else { vec![set] };
     Ok((Object::Endpoints { service, object, sets }, reports))
+}
+
+/// A Node. Of its large status only the addresses are read.
+pub(super) fn node(item: &Item) -> Read {
+    #[derive(Deserialize)]
+    struct Written {
+        metadata: Metadata,
+        spec: Option<core::NodeSpec>,
+        status: Option<Status>,
+    }
+    #[derive(Deserialize)]
+    struct Status {
+        addresses: Option<Vec<core::NodeAddress>>,
+    }
+    let Written { metadata, spec, status } = decode(item, Kind::Node)?;
+    let status =
+        status.map(|Status { addresses }| core::NodeStatus { addresses, ..core::NodeStatus::default() });
+    let object = core::Node { metadata: metadata.into(), spec, status };
+    let (node, reports) = translate::node(&object, None)?;
+    Ok((Object::Node(node), reports))
+}
+
+/// A ServiceCIDR.
+pub(super) fn service_range(item: &Item) -> Read {
+    #[derive(Deserialize)]
+    struct Written {
+        metadata: Metadata,
+        spec: Option<networking::ServiceCIDRSpec>,
+    }
+    let Written { metadata, spec } = decode(item, Kind::ServiceCIDR)?;
+    let object = networking::ServiceCIDR { metadata: metadata.into(), spec, status: None };
+    let (range, reports) = translate::service_range(&object, None)?;
+    Ok((Object::ServiceRange(range), reports))
 }
 
 /// A Namespace.

@@ -7,6 +7,7 @@ mod lists;
 mod once;
 mod rubbish;
 mod secrets;
+mod service_proxy;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::time::{Instant, timeout};
 
 use super::fake::Server;
 use super::*;
+use crate::metrics::Metrics;
 use crate::model::Snapshot;
 use crate::model::freshness::WatchState;
 use crate::store::Store;
@@ -45,7 +47,7 @@ impl Rig {
         let (sender, updates) = mpsc::channel(16);
         let (freshness_sender, freshness) = latest::channel(Freshness::default());
         let (store, metrics) = (Store::new(&kinds(&options)), Metrics::new());
-        let task = tokio::spawn(run(server.client(), options, sender, freshness_sender, metrics.clone()));
+        let task = tokio::spawn(run(server.client(), options, sender, freshness_sender, metrics.source()));
         Self { store, updates, freshness, metrics, task }
     }
 

@@ -58,6 +58,10 @@ pub(super) struct Watch {
     /// The server could not be reached; how often it had come back then.
     unreached: Option<u64>,
     optional: bool,
+    /// The server may not know this kind at all.
+    perhaps_absent: bool,
+    /// It does not, and the consumer was told that there are none.
+    absent: bool,
 }
 
 /// Where a watch is.
@@ -79,6 +83,9 @@ const RIGHTS_AGAIN: Duration = Duration::from_millis(500);
 
 /// How often to ask again for what may not be read and is not needed.
 const OPTIONAL_AGAIN: Duration = Duration::from_mins(1);
+
+/// How often to ask again for a kind that the server does not know.
+const ABSENT_AGAIN: Duration = Duration::from_mins(10);
 
 /// After so many streamed lists that broke off it is tried in pages.
 const PAGES_AFTER: u32 = 2;
@@ -105,12 +112,24 @@ impl Watch {
             refused: false,
             unreached: None,
             optional: false,
+            perhaps_absent: false,
+            absent: false,
         }
     }
 
     /// What is not needed may be forbidden: that is told once and asked for again once a minute.
     pub(super) fn optional(self) -> Self {
         Self { optional: true, ..self }
+    }
+
+    /// A server that does not know this kind has none of it.
+    pub(super) fn perhaps_absent(self) -> Self {
+        Self { perhaps_absent: true, ..self }
+    }
+
+    /// Whether it is not needed.
+    pub(super) fn is_optional(&self) -> bool {
+        self.optional
     }
 
     /// What is watched, for people.
@@ -183,6 +202,7 @@ impl Watch {
             State::Listed(version) => {
                 let lines = self.collection.watch(version).await?;
                 self.state = State::Following(std::mem::take(version), lines);
+                self.absent = false;
                 self.answered();
                 self.contact.following();
                 Ok(None)
@@ -280,6 +300,9 @@ impl Watch {
 
     /// Goes back to where it can go on. What the consumer must know comes back.
     fn failed(&mut self, trouble: &Trouble) -> Option<Event> {
+        if self.perhaps_absent && matches!(trouble, Trouble::NotFound(_)) {
+            return self.no_such_kind();
+        }
         self.contact.failed(trouble);
         debug!("{}: {trouble}", self.contact.name());
         if let Trouble::Broken(_) = trouble {
@@ -313,6 +336,19 @@ impl Watch {
         self.tries.failed(trouble.retry_after());
         self.lost_contact(lost, trouble.to_string());
         None
+    }
+
+    /// The server does not know this kind: an empty list, once.
+    fn no_such_kind(&mut self) -> Option<Event> {
+        self.contact.following();
+        let (items, version) = (VecDeque::new(), String::new());
+        if std::mem::replace(&mut self.absent, true) {
+            self.state = State::Listed(version);
+            self.tries.pause(ABSENT_AGAIN);
+            return None;
+        }
+        self.state = State::Paging { items, next: None, version };
+        Some(Event::Begin)
     }
 
     /// Changes were missed: everything is listed again, at once unless that was of no use before.

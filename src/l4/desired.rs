@@ -139,6 +139,16 @@ impl Desired {
     pub fn without_local_endpoints(&self, family: Family) -> (usize, usize) {
         self.state.without_local(family)
     }
+
+    /// The ranges whose addresses answer NodePorts where they are the node's.
+    pub fn node_port_ranges(&self) -> &[IpNet] {
+        self.state.node_port_ranges()
+    }
+
+    /// The ranges of pod addresses; empty when they are not known.
+    pub fn pod_ranges(&self) -> &[IpNet] {
+        self.state.pod_ranges()
+    }
 }
 
 impl Proxied {

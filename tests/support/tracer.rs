@@ -40,7 +40,10 @@ pub struct Packet {
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fate {
-    Sent { to: Target, masqueraded: bool },
+    Sent {
+        to: Target,
+        masqueraded: bool,
+    },
     Dropped,
     Rejected,
     /// It goes where it wanted to go.

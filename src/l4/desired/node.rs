@@ -18,9 +18,9 @@ pub(super) struct Facts {
     pub(super) liberal: bool,
     pub(super) eligible: bool,
     pub(super) reports: Vec<Report>,
-    pods: Vec<IpNet>,
+    pub(super) pods: Vec<IpNet>,
     service_ranges: Vec<IpNet>,
-    node_ports: Vec<IpNet>,
+    pub(super) node_ports: Vec<IpNet>,
 }
 
 /// Where this node is.

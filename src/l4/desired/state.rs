@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::claims::{Claimant, Claims};
 use super::elements::{self, Drawn};
 use super::node::Facts;
@@ -44,6 +46,14 @@ struct Entry {
 impl State {
     pub(super) fn without_local(&self, family: Family) -> (usize, usize) {
         self.without_local[at(family)]
+    }
+
+    pub(super) fn node_port_ranges(&self) -> &[IpNet] {
+        &self.facts.node_ports
+    }
+
+    pub(super) fn pod_ranges(&self) -> &[IpNet] {
+        &self.facts.pods
     }
 }
 

@@ -119,30 +119,44 @@ impl Kernel {
     pub fn generation(&mut self) -> Result<u32, Error> {
         let doing = "cannot ask for the generation of the rules";
         let mut found = None;
-        self.ask(doing, message::GET_GENERATION, ACK, 0, |_| {}, |message| {
-            found = found.or(message.attribute(generation::ID).and_then(be32));
-        })?;
+        self.ask(
+            doing,
+            message::GET_GENERATION,
+            ACK,
+            0,
+            |_| {},
+            |message| {
+                found = found.or(message.attribute(generation::ID).and_then(be32));
+            },
+        )?;
         found.ok_or_else(|| Error::new(doing, 0))
     }
 
     /// The tables of others, each with its family.
     pub fn other_tables(&mut self) -> Result<Vec<(String, String)>, Error> {
         let mut found = Vec::new();
-        self.ask("cannot list the tables", message::GET_TABLE, DUMP, 0, |_| {}, |message| {
-            let family = match message.family() {
-                1 => "inet",
-                2 => "ip",
-                3 => "arp",
-                5 => "netdev",
-                7 => "bridge",
-                10 => "ip6",
-                _ => "unknown",
-            };
-            let name = message.attribute(table::NAME).and_then(text).unwrap_or_default();
-            if name != TABLE || !matches!(family, "ip" | "ip6") {
-                found.push((family.to_owned(), name.to_owned()));
-            }
-        })?;
+        self.ask(
+            "cannot list the tables",
+            message::GET_TABLE,
+            DUMP,
+            0,
+            |_| {},
+            |message| {
+                let family = match message.family() {
+                    1 => "inet",
+                    2 => "ip",
+                    3 => "arp",
+                    5 => "netdev",
+                    7 => "bridge",
+                    10 => "ip6",
+                    _ => "unknown",
+                };
+                let name = message.attribute(table::NAME).and_then(text).unwrap_or_default();
+                if name != TABLE || !matches!(family, "ip" | "ip6") {
+                    found.push((family.to_owned(), name.to_owned()));
+                }
+            },
+        )?;
         found.sort();
         found.dedup();
         Ok(found)

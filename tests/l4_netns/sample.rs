@@ -41,7 +41,8 @@ fn rule(matches: &[Match], action: Action, comment: &'static str) -> Rule {
 
 fn pick(pool: Pool, node_port: bool, sticky: bool, count: u32) -> (ChainId, Vec<Rule>) {
     let id = ChainId::Pick(Pick { pool, node_port, sticky, count });
-    let send = |count| rule(&[Match::Transport], Action::Send { pool, any: node_port, count }, "any endpoint");
+    let send =
+        |count| rule(&[Match::Transport], Action::Send { pool, any: node_port, count }, "any endpoint");
     if sticky {
         let next = ChainId::Pick(Pick { pool, node_port, sticky: false, count });
         let before = rule(&[Match::Transport], Action::SendAsBefore { any: node_port }, "as before");
@@ -69,7 +70,11 @@ fn base_chains() -> Vec<(ChainId, Option<Base>, Vec<Rule>)> {
         "no endpoint",
     );
     vec![
-        (C::FilterPrerouting, base(T::Filter, H::Prerouting, -110), vec![jump(&[Match::New], C::Restricting)]),
+        (
+            C::FilterPrerouting,
+            base(T::Filter, H::Prerouting, -110),
+            vec![jump(&[Match::New], C::Restricting)],
+        ),
         (C::FilterOutputEarly, base(T::Filter, H::Output, -110), vec![jump(&[Match::New], C::Restricting)]),
         (C::NatPrerouting, base(T::Nat, H::Prerouting, -100), vec![jump(&[], C::Services)]),
         (C::NatOutput, base(T::Nat, H::Output, -100), vec![jump(&[], C::Services)]),
@@ -161,10 +166,7 @@ fn regular_chains() -> Vec<(ChainId, Option<Base>, Vec<Rule>)> {
                 rule(&to_node(), Action::Goto(C::NodePorts), "ports of the node"),
             ],
         ),
-        (
-            C::NodePorts,
-            vec![outside(A), rule(&[], Action::Lookup(A, SetId::Services), "ports of the node")],
-        ),
+        (C::NodePorts, vec![outside(A), rule(&[], Action::Lookup(A, SetId::Services), "ports of the node")]),
         (C::Remembering, remembering()),
         (C::Masquerading, masquerading()),
         (

@@ -101,10 +101,10 @@ mod tests {
         writer.message(6, 0, 8, 10, 0);
         let bytes = writer.finish();
         let read: Vec<Message<'_>> = messages(&bytes).collect();
-        assert_eq!(read.iter().map(|m| (m.kind, m.sequence, m.family())).collect::<Vec<_>>(), [
-            (5, 7, 2),
-            (6, 8, 10)
-        ]);
+        assert_eq!(
+            read.iter().map(|m| (m.kind, m.sequence, m.family())).collect::<Vec<_>>(),
+            [(5, 7, 2), (6, 8, 10)]
+        );
         assert_eq!(read[0].attribute(1).and_then(text), Some("slipway"));
         let inner = read[0].attribute(3).unwrap();
         assert_eq!(attribute(inner, 1).and_then(be32), Some(4));

@@ -144,12 +144,8 @@ impl Reader {
     pub(super) fn finish(mut self) -> Option<Vec<Element>> {
         let (family, set) = (self.family, self.set);
         let ranges = range::pair(self.borders)?;
-        let make = |(address, length)| Element {
-            family,
-            set,
-            key: Key::Range(address, length),
-            value: Value::None,
-        };
+        let make =
+            |(address, length)| Element { family, set, key: Key::Range(address, length), value: Value::None };
         self.elements.extend(ranges.into_iter().map(make));
         (!self.strange).then_some(self.elements)
     }

@@ -70,9 +70,7 @@ fn side_by_side(a: &Command, b: &Command) -> bool {
 }
 
 fn same_set(a: &Command, b: &Command) -> bool {
-    element(a)
-        .zip(element(b))
-        .is_some_and(|(a, b)| a.family == b.family && a.set == b.set)
+    element(a).zip(element(b)).is_some_and(|(a, b)| a.family == b.family && a.set == b.set)
 }
 
 struct Encoder {
@@ -211,4 +209,3 @@ impl Encoder {
         }
     }
 }
-

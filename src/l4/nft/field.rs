@@ -151,8 +151,7 @@ pub(super) fn type_of(fields: &[Field], family: Family) -> Vec<u8> {
         note(&mut out, 1, &more);
         out
     };
-    let mut all: Vec<Vec<u8>> =
-        fields.iter().filter_map(|field| field.expression(family)).map(one).collect();
+    let mut all: Vec<Vec<u8>> = fields.iter().filter_map(|field| field.expression(family)).map(one).collect();
     if all.len() == 1 {
         return all.remove(0);
     }

@@ -46,28 +46,42 @@ impl Kernel {
     }
 
     fn look_at_tables(&mut self, found: &mut Found) -> Result<bool, Error> {
-        self.ask("cannot list the tables", message::GET_TABLE, DUMP, 0, |_| {}, |message| {
-            if let Some(family) = ours(message) {
-                found.tables.insert(family);
-                // A table with flags is asleep, or belongs to a process.
-                if message.attribute(table::FLAGS).and_then(be32) != Some(0) {
-                    found.strange.insert(family);
+        self.ask(
+            "cannot list the tables",
+            message::GET_TABLE,
+            DUMP,
+            0,
+            |_| {},
+            |message| {
+                if let Some(family) = ours(message) {
+                    found.tables.insert(family);
+                    // A table with flags is asleep, or belongs to a process.
+                    if message.attribute(table::FLAGS).and_then(be32) != Some(0) {
+                        found.strange.insert(family);
+                    }
                 }
-            }
-        })
+            },
+        )
     }
 
     fn look_at_chains(&mut self, found: &mut Found) -> Result<bool, Error> {
-        self.ask("cannot list the chains", message::GET_CHAIN, DUMP, 0, |_| {}, |message| {
-            let Some(family) = ours(message) else { return };
-            let name = message.attribute(chain::NAME).and_then(text).and_then(ChainId::parse);
-            match (name, base(message)) {
-                (Some(name), Some(base)) => {
-                    found.chains.insert((family, name), FoundChain { base, rules: Vec::new() });
+        self.ask(
+            "cannot list the chains",
+            message::GET_CHAIN,
+            DUMP,
+            0,
+            |_| {},
+            |message| {
+                let Some(family) = ours(message) else { return };
+                let name = message.attribute(chain::NAME).and_then(text).and_then(ChainId::parse);
+                match (name, base(message)) {
+                    (Some(name), Some(base)) => {
+                        found.chains.insert((family, name), FoundChain { base, rules: Vec::new() });
+                    }
+                    _ => drop(found.strange.insert(family)),
                 }
-                _ => drop(found.strange.insert(family)),
-            }
-        })
+            },
+        )
     }
 
     fn look_at_rules(&mut self, family: Family, found: &mut Found) -> Result<bool, Error> {
@@ -87,14 +101,21 @@ impl Kernel {
 
     fn look_at_sets(&mut self, found: &mut Found) -> Result<bool, Error> {
         let doing = "cannot list the sets";
-        let mut whole = self.ask(doing, message::GET_SET, DUMP, 0, |_| {}, |message| {
-            let Some(family) = ours(message).filter(|_| !set::is_anonymous(message)) else { return };
-            let name = message.attribute(sets::NAME).and_then(text).and_then(SetId::parse);
-            match name.filter(|name| set::is_ours(*name, family, message)) {
-                Some(name) => drop(found.sets.insert((family, name))),
-                None => drop(found.strange.insert(family)),
-            }
-        })?;
+        let mut whole = self.ask(
+            doing,
+            message::GET_SET,
+            DUMP,
+            0,
+            |_| {},
+            |message| {
+                let Some(family) = ours(message).filter(|_| !set::is_anonymous(message)) else { return };
+                let name = message.attribute(sets::NAME).and_then(text).and_then(SetId::parse);
+                match name.filter(|name| set::is_ours(*name, family, message)) {
+                    Some(name) => drop(found.sets.insert((family, name))),
+                    None => drop(found.strange.insert(family)),
+                }
+            },
+        )?;
         let filled = found.sets.iter().filter(|(_, set)| set.kind() != SetKind::Remembered);
         let filled: Vec<(Family, SetId)> = filled.copied().collect();
         let mut elements = Vec::new();

@@ -32,11 +32,9 @@ fn form(set: SetId, family: Family) -> Form {
         SetKind::Ranges => Form { flags: abi::INTERVAL | abi::CONCATENATED, ..plain },
         SetKind::Targets => targets,
         SetKind::Verdicts => Form { flags: abi::MAP, data_type: abi::VERDICT, data_length: 16, ..plain },
-        SetKind::Remembered => Form {
-            flags: abi::MAP | abi::TIMEOUT | abi::DYNAMIC,
-            size: SetId::REMEMBERED,
-            ..targets
-        },
+        SetKind::Remembered => {
+            Form { flags: abi::MAP | abi::TIMEOUT | abi::DYNAMIC, size: SetId::REMEMBERED, ..targets }
+        }
     }
 }
 

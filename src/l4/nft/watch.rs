@@ -50,11 +50,13 @@ impl fmt::Display for Touched {
 impl Watcher {
     /// Hears of everything from now on; what `kernel` does is left out. Call it inside of a runtime.
     pub fn open(kernel: &Kernel) -> Result<Self, Error> {
-        let wrong = |error: io::Error| {
-            Error::new("cannot watch the rules", error.raw_os_error().unwrap_or_default())
-        };
+        let wrong =
+            |error: io::Error| Error::new("cannot watch the rules", error.raw_os_error().unwrap_or_default());
         let socket = Socket::open(CHANGES, ROOM)?;
-        #[expect(deprecated, reason = "the other form is unsafe; our socket keeps its descriptor while it lives")]
+        #[expect(
+            deprecated,
+            reason = "the other form is unsafe; our socket keeps its descriptor while it lives"
+        )]
         let socket = AsyncFd::with_interest(socket, Interest::READABLE).map_err(wrong)?;
         Ok(Self { socket, seen: Seen { own: kernel.port(), touched: false, news: VecDeque::new() } })
     }

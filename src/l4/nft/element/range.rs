@@ -97,9 +97,9 @@ mod tests {
         let at = |text: &str, end| (text.parse().unwrap(), end);
         assert_eq!(pair(vec![at("10.0.0.1", false), at("10.0.0.4", true)]), None);
         assert_eq!(pair(vec![at("10.0.0.1", false), at("10.0.0.4", false)]), None);
-        assert_eq!(pair(vec![at("0.0.0.0", true), at("10.0.0.4", false), at("10.0.0.8", true)]).unwrap(), [(
-            "10.0.0.4".parse().unwrap(),
-            30
-        )]);
+        assert_eq!(
+            pair(vec![at("0.0.0.0", true), at("10.0.0.4", false), at("10.0.0.8", true)]).unwrap(),
+            [("10.0.0.4".parse().unwrap(), 30)]
+        );
     }
 }

@@ -3,6 +3,8 @@
 
 #[path = "l4_netns/namespace.rs"]
 mod namespace;
+#[path = "l4_netns/play.rs"]
+mod play;
 #[path = "l4_netns/sample.rs"]
 mod sample;
 #[path = "l4_netns/tables.rs"]

@@ -2,6 +2,7 @@
 //!
 //! [`flags`] is what people type; the types here are what it means. A value that got here needs no further check.
 
+mod error;
 pub mod flags;
 pub mod foreign;
 mod service_proxy;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+pub use error::ConfigError;
 pub use service_proxy::{NodePorts, Pods, ServiceProxy};
 
 use flags::{AdmissionFlags, IngressFlags, LeaseFlags, PublishFlags, RetireFlags, RuleFlags};
@@ -153,42 +155,6 @@ pub struct Ingress {
     /// Name of this pod, for the labels of metrics.
     pub pod_name: String,
 }
-
-/// Why flags that are fine each on their own do not go together. The text says what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConfigError {
-    /// Two flags name the same port.
-    SamePort {
-        /// The port.
-        port: u16,
-        /// The first flag.
-        first: &'static str,
-        /// The second flag.
-        second: &'static str,
-    },
-    /// `primary` stands beside ranges.
-    PrimaryAndRanges,
-    /// The machine's name cannot be a node's.
-    NoNodeName,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SamePort { port, first, second } => {
-                write!(f, "{first} and {second} are both {port}: give one of them another port")
-            }
-            Self::PrimaryAndRanges => {
-                f.write_str("--nodeport-addresses has primary beside ranges: write either primary or ranges")
-            }
-            Self::NoNodeName => {
-                f.write_str("the host name is not known or cannot be a node's: give --node-name NAME")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// How this program was called, for lines that people are to type.
 pub fn program() -> String {

@@ -8,7 +8,6 @@ use super::held::Settled;
 use super::item::Item;
 use super::mirror::Mirror;
 use super::object::{self, Read};
-use super::watch::Watch;
 use super::{Options, classes, ingresses, namespaces, secrets, settings};
 use crate::model::{Kind, Name};
 
@@ -97,21 +96,18 @@ fn ingress(context: &Context) -> JoinSet<Sent> {
 }
 
 fn service_proxy(context: &Context, node: &Name) -> JoinSet<Sent> {
-    let watch = |name: String, collection| context.watch(name, collection);
     let services = context.all(Kind::Service).with_labels(PROXIED.0.into());
     let slices = context.all(Kind::EndpointSlice).with_labels(PROXIED.1.into());
     let this_node = context.all(Kind::Node).with_fields(format!("metadata.name={node}"));
-    let ranges = watch("ServiceCIDR".into(), context.all(Kind::ServiceCIDR));
-    let all: [(Kind, fn(&Item) -> Read, Watch); 4] = [
-        (Kind::Service, object::service, watch("Service".into(), services)),
-        (Kind::EndpointSlice, object::placed_endpoint_slice, watch("EndpointSlice".into(), slices)),
-        (Kind::Node, object::node, watch(format!("Node {node}"), this_node)),
-        // Without them only unallocated addresses are not known; Kubernetes has them from 1.33 on.
-        (Kind::ServiceCIDR, object::service_range, ranges.optional().perhaps_absent()),
-    ];
+    // Without them only unallocated addresses are not known; Kubernetes has them from 1.33 on.
+    let ranges = context.watch("ServiceCIDR", context.all(Kind::ServiceCIDR)).optional().perhaps_absent();
     let mut tasks = JoinSet::new();
-    for (kind, read, main) in all {
-        tasks.spawn(Mirror::run(context.clone(), kind, read, main, None));
-    }
+    let mut mirror = |kind, read, watch| {
+        tasks.spawn(Mirror::run(context.clone(), kind, read, watch, None));
+    };
+    mirror(Kind::Service, object::service, context.watch("Service", services));
+    mirror(Kind::EndpointSlice, object::placed_endpoint_slice, context.watch("EndpointSlice", slices));
+    mirror(Kind::Node, object::node, context.watch(format!("Node {node}"), this_node));
+    mirror(Kind::ServiceCIDR, object::service_range, ranges);
     tasks
 }

@@ -72,8 +72,22 @@ fn the_local_set_is_chosen_for_itself() {
         local("internal: only elsewhere", true, false, vec![e(2, "far")], "dropped", "2"),
         local("external: only elsewhere", false, true, vec![e(2, "far")], "2", "dropped"),
         local("terminating elsewhere only", true, true, vec![terminating(e(2, "far"))], "dropped", "dropped"),
-        local("unready here, ready elsewhere", false, true, vec![unready(e(1, "here")), e(2, "far")], "2", "dropped"),
-        local("no node named", true, true, vec![Endpoint { topology: None, ..e(1, "") }], "dropped", "dropped"),
+        local(
+            "unready here, ready elsewhere",
+            false,
+            true,
+            vec![unready(e(1, "here")), e(2, "far")],
+            "2",
+            "dropped",
+        ),
+        local(
+            "no node named",
+            true,
+            true,
+            vec![Endpoint { topology: None, ..e(1, "") }],
+            "dropped",
+            "dropped",
+        ),
         local(
             "hints do not narrow the local set",
             true,
@@ -94,10 +108,22 @@ fn hints_narrow_the_cluster_set_and_fail_open() {
         cluster_case("several zones each", vec![zone(1, &["b", "a"]), zone(2, &["b"])], "1"),
         cluster_case("nobody for our zone", vec![zone(1, &["b"]), zone(2, &["c"])], "1 2"),
         cluster_case("one without a hint", vec![zone(1, &["a"]), e(2, "far")], "1 2"),
-        cluster_case("an unready one without a hint", vec![zone(1, &["a"]), zone(2, &["b"]), unready(e(3, "far"))], "1"),
+        cluster_case(
+            "an unready one without a hint",
+            vec![zone(1, &["a"]), zone(2, &["b"]), unready(e(3, "far"))],
+            "1",
+        ),
         cluster_case("an unready one for our zone", vec![unready(zone(1, &["a"])), zone(2, &["b"])], "2"),
-        cluster_case("a leaving one has no say", vec![terminating(e(1, "far")), zone(2, &["a"]), zone(3, &["b"])], "2"),
-        cluster_case("leaving ones are not narrowed", vec![terminating(zone(1, &["a"])), terminating(zone(2, &["b"]))], "1 2"),
+        cluster_case(
+            "a leaving one has no say",
+            vec![terminating(e(1, "far")), zone(2, &["a"]), zone(3, &["b"])],
+            "2",
+        ),
+        cluster_case(
+            "leaving ones are not narrowed",
+            vec![terminating(zone(1, &["a"])), terminating(zone(2, &["b"]))],
+            "1 2",
+        ),
         cluster_case("our node", vec![node(1, &["here"]), node(2, &["far"])], "1"),
         cluster_case("nobody for our node", vec![node(1, &["far"]), node(2, &["far"])], "1 2"),
         cluster_case(
@@ -122,8 +148,14 @@ fn hints_narrow_the_cluster_set_and_fail_open() {
 fn without_a_zone_there_are_no_zone_hints() {
     let mut cluster = Cluster::new();
     cluster.add(service("web", &[V4.cluster_ip]));
-    cluster.endpoints([slice("web", 0, vec![hinted(e(1, "far"), &["a"], &[]), hinted(e(2, "far"), &["b"], &[])])]);
-    for (zone, wanted) in [(Some("a"), "1"), (Some("b"), "2"), (Some("c"), "1 2"), (None, "1 2"), (Some(""), "1 2")] {
+    cluster.endpoints([slice(
+        "web",
+        0,
+        vec![hinted(e(1, "far"), &["a"], &[]), hinted(e(2, "far"), &["b"], &[])],
+    )]);
+    for (zone, wanted) in
+        [(Some("a"), "1"), (Some("b"), "2"), (Some("c"), "1 2"), (None, "1 2"), (Some(""), "1 2")]
+    {
         cluster.node(|node| node.zone = zone.map(Into::into));
         assert_eq!(chosen(&cluster).0, wanted, "{zone:?}");
     }
@@ -184,7 +216,8 @@ fn ports_find_each_other_by_name_and_protocol() {
     cluster.add(dns).endpoints([set]);
     let desired = cluster.desired();
     let ports = &desired.services.values().next().unwrap();
-    let found: Vec<_> = ports.iter().map(|port| (&*port.port, port.cluster.first().map(|it| it.port))).collect();
+    let found: Vec<_> =
+        ports.iter().map(|port| (&*port.port, port.cluster.first().map(|it| it.port))).collect();
     assert_eq!(found, [("dns", Some(1053)), ("dns-tcp", Some(2053)), ("metrics", None)]);
 }
 

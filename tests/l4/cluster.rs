@@ -15,25 +15,25 @@ use slipway::model::{Key, Kind, ObjectRef, Snapshot};
 use crate::tracer::{Fate, From, Packet, State, Tracer};
 
 /// The addresses of one family. The node is `here`.
-pub struct Net {
-    pub node: &'static str,
+pub(crate) struct Net {
+    pub(crate) node: &'static str,
     /// A second address of the node.
-    pub second: &'static str,
-    pub outside: &'static str,
-    pub pod_range: &'static str,
-    pub service_range: &'static str,
-    pub cluster_ip: &'static str,
-    pub balancer: &'static str,
-    pub external: &'static str,
+    pub(crate) second: &'static str,
+    pub(crate) outside: &'static str,
+    pub(crate) pod_range: &'static str,
+    pub(crate) service_range: &'static str,
+    pub(crate) cluster_ip: &'static str,
+    pub(crate) balancer: &'static str,
+    pub(crate) external: &'static str,
     /// A pod on this node.
-    pub pod: &'static str,
+    pub(crate) pod: &'static str,
     /// An endpoint on this node, and elsewhere.
-    pub here: &'static str,
-    pub there: &'static str,
-    pub unallocated: &'static str,
+    pub(crate) here: &'static str,
+    pub(crate) there: &'static str,
+    pub(crate) unallocated: &'static str,
 }
 
-pub const V4: Net = Net {
+pub(crate) const V4: Net = Net {
     node: "192.168.0.1",
     second: "192.168.7.1",
     outside: "203.0.113.9",
@@ -48,7 +48,7 @@ pub const V4: Net = Net {
     unallocated: "10.96.77.77",
 };
 
-pub const V6: Net = Net {
+pub(crate) const V6: Net = Net {
     node: "fd00:192::1",
     second: "fd00:192:7::1",
     outside: "2001:db8::9",
@@ -63,20 +63,19 @@ pub const V6: Net = Net {
     unallocated: "fd00:96::7777",
 };
 
-pub fn ip(text: &str) -> IpAddr {
+pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
 /// What one node knows, and what it made of it.
-pub struct Cluster {
-    pub snapshot: Snapshot,
-    pub options: Options,
-    pub services: Vec<Service>,
+pub(crate) struct Cluster {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) options: Options,
 }
 
 impl Cluster {
     /// A node with addresses, pods and service ranges of both families.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut cluster = Self {
             snapshot: Snapshot::default(),
             options: Options {
@@ -86,7 +85,6 @@ impl Cluster {
                 masquerade_all: false,
                 liberal: false,
             },
-            services: Vec::new(),
         };
         cluster.node(|_| {});
         let range = ServiceRange {
@@ -98,7 +96,7 @@ impl Cluster {
     }
 
     /// Sets the Node anew.
-    pub fn node(&mut self, change: impl FnOnce(&mut Node)) {
+    pub(crate) fn node(&mut self, change: impl FnOnce(&mut Node)) {
         let mut node = Node {
             object: ObjectRef::new(Kind::Node, "", "here"),
             origin: None,
@@ -112,34 +110,34 @@ impl Cluster {
         self.snapshot.nodes.insert("here".into(), Arc::new(node));
     }
 
-    pub fn add(&mut self, service: Service) -> &mut Self {
+    pub(crate) fn add(&mut self, service: Service) -> &mut Self {
         self.snapshot.services.insert(service.object.key.clone(), Arc::new(service));
         self
     }
 
-    pub fn endpoints(&mut self, sets: impl IntoIterator<Item = EndpointSet>) -> &mut Self {
+    pub(crate) fn endpoints(&mut self, sets: impl IntoIterator<Item = EndpointSet>) -> &mut Self {
         let sets: Vec<Arc<EndpointSet>> = sets.into_iter().map(Arc::new).collect();
         let key = sets[0].service.clone();
         self.snapshot.endpoints.insert(key, sets.into());
         self
     }
 
-    pub fn desired(&self) -> Desired {
+    pub(crate) fn desired(&self) -> Desired {
         desired(&self.snapshot, &self.options, None)
     }
 
-    pub fn tracer(&self) -> Tracer {
+    pub(crate) fn tracer(&self) -> Tracer {
         let own = [V4.node, V4.second, V6.node, V6.second].map(ip);
         Tracer::new(&self.desired().ruleset, &own)
     }
 
-    pub fn messages(&self) -> Vec<String> {
+    pub(crate) fn messages(&self) -> Vec<String> {
         self.desired().reports.iter().map(|report| format!("{:?} {report}", report.field)).collect()
     }
 }
 
 /// A Service of that name with port 80 (node port 30080 unless changed), of TCP.
-pub fn service(name: &str, cluster_ips: &[&str]) -> Service {
+pub(crate) fn service(name: &str, cluster_ips: &[&str]) -> Service {
     Service {
         object: ObjectRef::new(Kind::Service, "default", name),
         origin: None,
@@ -152,7 +150,7 @@ pub fn service(name: &str, cluster_ips: &[&str]) -> Service {
     }
 }
 
-pub fn port(name: &str, number: u16, node_port: Option<u16>) -> ServicePort {
+pub(crate) fn port(name: &str, number: u16, node_port: Option<u16>) -> ServicePort {
     ServicePort {
         name: name.into(),
         protocol: service::Protocol::Tcp,
@@ -163,7 +161,7 @@ pub fn port(name: &str, number: u16, node_port: Option<u16>) -> ServicePort {
 }
 
 /// A slice of the Service: its port `http` leads to 8080 of the endpoints.
-pub fn slice(service: &str, number: usize, endpoints: Vec<Endpoint>) -> EndpointSet {
+pub(crate) fn slice(service: &str, number: usize, endpoints: Vec<Endpoint>) -> EndpointSet {
     EndpointSet {
         object: ObjectRef::new(Kind::EndpointSlice, "default", format!("{service}-{number}")),
         service: Key::new("default", service),
@@ -174,7 +172,7 @@ pub fn slice(service: &str, number: usize, endpoints: Vec<Endpoint>) -> Endpoint
 }
 
 /// A ready endpoint on that node.
-pub fn endpoint(address: &str, node: &str) -> Endpoint {
+pub(crate) fn endpoint(address: &str, node: &str) -> Endpoint {
     let topology = Topology { node: Some(node.into()), ..Topology::default() };
     Endpoint {
         address: ip(address),
@@ -185,16 +183,16 @@ pub fn endpoint(address: &str, node: &str) -> Endpoint {
     }
 }
 
-pub fn unready(endpoint: Endpoint) -> Endpoint {
+pub(crate) fn unready(endpoint: Endpoint) -> Endpoint {
     Endpoint { ready: false, serving: false, ..endpoint }
 }
 
-pub fn terminating(endpoint: Endpoint) -> Endpoint {
+pub(crate) fn terminating(endpoint: Endpoint) -> Endpoint {
     Endpoint { ready: false, terminating: true, ..endpoint }
 }
 
 /// With hints for zones and nodes.
-pub fn hinted(endpoint: Endpoint, zones: &[&str], nodes: &[&str]) -> Endpoint {
+pub(crate) fn hinted(endpoint: Endpoint, zones: &[&str], nodes: &[&str]) -> Endpoint {
     let names = |texts: &[&str]| texts.iter().map(|text| (*text).into()).collect();
     let node = endpoint.topology.as_ref().and_then(|topology| topology.node.clone());
     let topology = Topology { node, for_zones: names(zones), for_nodes: names(nodes) };
@@ -202,7 +200,7 @@ pub fn hinted(endpoint: Endpoint, zones: &[&str], nodes: &[&str]) -> Endpoint {
 }
 
 /// The first packet of a TCP connection to port 80 of an address.
-pub fn packet(source: &str, destination: &str) -> Packet {
+pub(crate) fn packet(source: &str, destination: &str) -> Packet {
     let node = [V4.node, V4.second, V6.node, V6.second].contains(&source);
     Packet {
         from: if node { From::Node } else { From::Elsewhere },
@@ -214,17 +212,17 @@ pub fn packet(source: &str, destination: &str) -> Packet {
     }
 }
 
-pub fn to_port(packet: Packet, port: u16) -> Packet {
+pub(crate) fn to_port(packet: Packet, port: u16) -> Packet {
     Packet { port, ..packet }
 }
 
 /// What may become of the packet, as words: the addresses it may be sent to, with a star where its source is replaced.
-pub fn trace(tracer: &Tracer, packet: Packet) -> String {
+pub(crate) fn trace(tracer: &Tracer, packet: Packet) -> String {
     let words: Vec<String> = tracer.trace(packet).into_iter().map(word).collect();
     words.join(" ")
 }
 
-pub fn word(fate: Fate) -> String {
+pub(crate) fn word(fate: Fate) -> String {
     match fate {
         Fate::Sent { to, masqueraded } => format!("{}{}", to.address, if masqueraded { "*" } else { "" }),
         Fate::Dropped => "dropped".into(),

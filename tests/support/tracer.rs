@@ -12,7 +12,7 @@ use slipway::l4::ruleset::{
 
 /// How a packet gets into the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum From {
+pub(crate) enum From {
     /// It arrives: from a pod or from another machine.
     Elsewhere,
     /// The node itself sends it.
@@ -21,25 +21,25 @@ pub enum From {
 
 /// What conntrack calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     New,
     Established,
     Invalid,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct Packet {
-    pub from: From,
-    pub source: IpAddr,
-    pub destination: IpAddr,
-    pub protocol: Protocol,
-    pub port: u16,
-    pub state: State,
+pub(crate) struct Packet {
+    pub(crate) from: From,
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) protocol: Protocol,
+    pub(crate) port: u16,
+    pub(crate) state: State,
 }
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fate {
+pub(crate) enum Fate {
     Sent {
         to: Target,
         masqueraded: bool,
@@ -51,17 +51,17 @@ pub enum Fate {
 }
 
 /// A node with these rules.
-pub struct Tracer {
+pub(crate) struct Tracer {
     rules: Ruleset,
     sets: BTreeMap<(Family, SetId), BTreeMap<Key, Value>>,
     addresses: Vec<IpAddr>,
     /// What the kernel remembers.
-    pub affinity: BTreeMap<Key, Target>,
+    pub(crate) affinity: BTreeMap<Key, Target>,
 }
 
 impl Tracer {
     /// A node that has these addresses, beside the loopback ones.
-    pub fn new(rules: &Ruleset, addresses: &[IpAddr]) -> Self {
+    pub(crate) fn new(rules: &Ruleset, addresses: &[IpAddr]) -> Self {
         let addresses = addresses.to_vec();
         let mut tracer =
             Self { rules: Ruleset::default(), sets: BTreeMap::new(), addresses, affinity: BTreeMap::new() };
@@ -70,7 +70,7 @@ impl Tracer {
     }
 
     /// Replaces the rules; what the kernel remembers stays. Refuses what the kernel would refuse.
-    pub fn load(&mut self, rules: &Ruleset) {
+    pub(crate) fn load(&mut self, rules: &Ruleset) {
         self.sets = rules.sets.iter().map(|set| (*set, BTreeMap::new())).collect();
         for Element { family, set, key, value } in rules.elements() {
             if let Value::Verdict(Verdict::Goto(chain)) = value {
@@ -93,14 +93,14 @@ impl Tracer {
     }
 
     /// Everything that may become of the packet, whatever the random number. Nothing is remembered.
-    pub fn trace(&self, packet: Packet) -> BTreeSet<Fate> {
+    pub(crate) fn trace(&self, packet: Packet) -> BTreeSet<Fate> {
         let (fate, numbers) = self.follow(packet, 0).end();
         let more = (1..numbers).map(|random| self.follow(packet, random).end().0);
         more.chain([fate]).collect()
     }
 
     /// What becomes of the packet with that random number; the kernel remembers it.
-    pub fn send(&mut self, packet: Packet, random: u32) -> Fate {
+    pub(crate) fn send(&mut self, packet: Packet, random: u32) -> Fate {
         let run = self.follow(packet, random);
         let (remembered, fate) = (run.remembered.clone(), run.end().0);
         self.affinity.extend(remembered);

@@ -86,9 +86,9 @@ pub struct Proxied {
     pub family: Family,
     /// Where clients find it; those that another Service has are left out.
     pub frontends: Vec<Exposed>,
-    /// The endpoints for policy Cluster, sorted; narrowed by hints.
+    /// The endpoints for policy Cluster, sorted; narrowed by hints. Empty when everything about the port is Local.
     pub cluster: Arc<[Target]>,
-    /// The endpoints for policy Local, sorted.
+    /// The endpoints for policy Local, sorted. Empty when nothing about the port is Local.
     pub local: Arc<[Target]>,
     /// Those of the two that run on this node.
     pub on_node: Arc<[Target]>,
@@ -96,7 +96,7 @@ pub struct Proxied {
     pub has_endpoints: bool,
     /// `internalTrafficPolicy: Local`.
     pub internal_local: bool,
-    /// `externalTrafficPolicy: Local`.
+    /// `externalTrafficPolicy: Local`, where the port is reached from outside at all.
     pub external_local: bool,
     /// For how many seconds a client keeps its endpoint.
     pub affinity: Option<u32>,

@@ -12,7 +12,8 @@ use crate::{sample, tables};
 
 /// Pods, the node and the way to Services, all in one namespace; and the rules.
 fn node() -> Kernel {
-    run("ip", &["link", "add", "pods", "type", "dummy"]);
+    run("ip", &["link", "add", "pods", "type", "veth", "peer", "name", "far"]);
+    run("ip", &["link", "set", "far", "up"]);
     run("ip", &["link", "set", "pods", "up"]);
     for address in ["10.0.1.1/32", "10.0.1.2/32", "10.0.1.3/32", "10.0.0.1/16"] {
         run("ip", &["addr", "add", address, "dev", "pods"]);
@@ -79,16 +80,22 @@ fn clients_go_where_they_went_before() {
             let node = at(family, "0.0.1", 0);
             let service = sample::sticky(family);
             let service = SocketAddr::new(service.address, service.port);
+            // Each client has a port of its own: the connections of those before are still known.
+            let mut port = 20_000;
+            let mut client = || {
+                port += 1;
+                UdpSocket::bind((node.ip(), port)).unwrap()
+            };
             let mut hit = std::collections::BTreeSet::new();
             for (to, frontend) in [
                 (service, sample::sticky(family)),
                 (at(family, "0.0.1", 30053), sample::node_port(family, Protocol::Udp, 30053)),
             ] {
                 for _ in 0..12 {
-                    let first = ask(&UdpSocket::bind(node).unwrap(), to);
+                    let first = ask(&client(), to);
                     hit.insert(first);
                     for _ in 0..8 {
-                        assert_eq!(ask(&UdpSocket::bind(node).unwrap(), to), first);
+                        assert_eq!(ask(&client(), to), first);
                     }
                     let known = kernel.remembered(family).unwrap();
                     assert!(known.contains(&(frontend, node.ip(), first)), "{known:?}");

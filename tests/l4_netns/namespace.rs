@@ -34,6 +34,15 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
+/// Runs `nft` under another name, by which others know the process.
+pub(crate) fn nft_as(name: &str, arguments: &[&str]) {
+    let directory = tempfile::tempdir().unwrap();
+    let found = run("sh", &["-c", "command -v nft"]);
+    let link = directory.path().join(name);
+    std::os::unix::fs::symlink(found.trim(), &link).unwrap();
+    run(link.to_str().unwrap(), arguments);
+}
+
 /// Loads a text with `nft -f`.
 pub(crate) fn load(text: &str) {
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::desired::Stale;
 use super::netlink::{ACK, DUMP, Message, REQUEST, Socket, Writer, attribute};
 use super::ruleset::{Family, Frontend, Protocol, Target};
 
@@ -33,15 +34,6 @@ const BY_PROTOCOL: u32 = 1 << 3;
 /// Room for the answers to so many removals at once.
 const TOGETHER: usize = 256;
 const ROOM: usize = 4 << 20;
-
-/// Connections that lead nowhere now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Stale {
-    /// To whom the client talks.
-    pub frontend: Frontend,
-    /// The endpoint that left. `None`: connections that were not sent elsewhere, because there was no endpoint.
-    pub target: Option<Target>,
-}
 
 /// Removes exactly those connections over UDP, in the network namespace of this thread; says how many there were.
 /// For ports of the node `is_local` says which addresses are the node's. Looks at every UDP connection of the node once.

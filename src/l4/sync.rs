@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::sleep_until;
 use tracing::{error, info, warn};
 
-use super::conntrack::Connections;
+use super::conntrack;
 use super::desired::{self, Desired, Stale};
 use super::diff::{Command, Transaction, adopt, diff};
 use super::nft::{Failure, Kernel, Touched, Watcher};
@@ -42,7 +42,6 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 pub(super) struct Engine {
     options: desired::Options,
     kernel: Kernel,
-    connections: Connections,
     desired: Option<Desired>,
     /// What the kernel has; `None` when it has to be read first.
     applied: Option<Ruleset>,
@@ -81,9 +80,8 @@ pub(super) async fn run(
     let mut kernel = Kernel::open().map_err(|why| Error::Kernel(why.to_string()))?;
     kernel.generation().map_err(|why| Error::Kernel(why.to_string()))?;
     let mut watcher = Watcher::open(&kernel).map_err(|why| Error::Kernel(why.to_string()))?;
-    let connections = Connections::open().map_err(|why| Error::Kernel(why.to_string()))?;
     telling::others(&mut kernel);
-    let mut engine = Engine::new(options, kernel, connections, Telling::new(told, metrics));
+    let mut engine = Engine::new(options, kernel, Telling::new(told, metrics));
     loop {
         let due = tokio::time::Instant::from_std(engine.due());
         tokio::select! {
@@ -103,11 +101,10 @@ pub(super) async fn run(
 }
 
 impl Engine {
-    fn new(options: desired::Options, kernel: Kernel, connections: Connections, telling: Telling) -> Self {
+    fn new(options: desired::Options, kernel: Kernel, telling: Telling) -> Self {
         Self {
             options,
             kernel,
-            connections,
             desired: None,
             applied: None,
             held: Held::default(),
@@ -234,7 +231,7 @@ impl Engine {
         let (flows, clients) = (std::mem::take(&mut self.flows), std::mem::take(&mut self.clients));
         if !flows.is_empty() {
             let started = Instant::now();
-            match self.connections.delete(&flows, |address| {
+            match conntrack::delete(&flows, |address| {
                 desired.node_port_ranges().iter().any(|range| range.contains(&address))
             }) {
                 Ok(deleted) => self.telling.conntrack(started.elapsed(), deleted),

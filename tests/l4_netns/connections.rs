@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use slipway::l4::conntrack::{Stale, delete};
+use slipway::l4::conntrack::delete;
+use slipway::l4::desired::Stale;
 use slipway::l4::nft::Kernel;
 use slipway::l4::ruleset::{Family, Frontend, Protocol, Target};
 

@@ -182,7 +182,7 @@ fn regular_chains() -> Vec<(ChainId, Option<Base>, Vec<Rule>)> {
             ],
         ),
         (C::UnservedNodePorts, vec![reject(&unserved_node_ports)]),
-        (C::Rejecting, vec![rule(&[], Action::Reject, "connection refused")]),
+        (C::Rejecting, vec![rule(&[Match::Tcp], Action::Reset, "connection refused"), rule(&[], Action::Reject, "port unreachable")]),
     ];
     chains.extend([
         pick(Pool::All, false, false, 1),

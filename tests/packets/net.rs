@@ -86,6 +86,9 @@ impl Net {
             net.sysctl(side, "net/ipv6/conf/default/accept_dad=0");
         }
         net.sysctl(Side::Node, "net/ipv4/ip_forward=1");
+        // Else only some refusals of UDP are told in a second.
+        net.sysctl(Side::Node, "net/ipv4/icmp_ratelimit=0");
+        net.sysctl(Side::Node, "net/ipv6/icmp/ratelimit=0");
         net.sysctl(Side::Node, "net/ipv6/conf/all/forwarding=1");
         for (side, gateway) in [
             (Side::A, ["169.254.1.1/32", "fe80::1/64"]),

@@ -225,7 +225,7 @@ impl Run<'_> {
                 Action::Goto(other) => return self.chain(other),
                 Action::Return => return None,
                 Action::Drop => return Some(End::Drop),
-                Action::Reject => return Some(End::Reject),
+                Action::Reject | Action::Reset => return Some(End::Reject),
                 Action::Masquerade => {
                     self.masqueraded = true;
                     return Some(End::Accept);
@@ -271,6 +271,7 @@ impl Run<'_> {
             Match::Transport => {
                 matches!(self.packet.protocol, Protocol::Tcp | Protocol::Udp | Protocol::Sctp)
             }
+            Match::Tcp => self.packet.protocol == Protocol::Tcp,
             Match::New => self.packet.state == State::New,
             Match::Invalid => self.packet.state == State::Invalid,
             Match::Translated => self.translated,

@@ -136,7 +136,10 @@ fn rules(family: Family, id: ChainId, facts: &Facts, usage: &Usage) -> Vec<Rule>
             matches.push(is_in(NODE_PORT, SetId::NoEndpoints));
             vec![rule(matches, Action::Goto(ChainId::Rejecting), "NodePort without endpoints")]
         }
-        ChainId::Rejecting => vec![rule([], Action::Reject, "connection refused")],
+        ChainId::Rejecting => vec![
+            rule([Match::Tcp], Action::Reset, "connection refused"),
+            rule([], Action::Reject, "port unreachable"),
+        ],
         ChainId::Pick(pick) => picking(pick),
     }
 }

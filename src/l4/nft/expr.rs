@@ -50,6 +50,10 @@ impl Expressions<'_> {
                 self.protocol(FIRST);
                 self.lookup("__set%d", FIRST, None, false, Some(self.transport));
             }
+            Match::Tcp => {
+                self.protocol(FIRST);
+                self.compare(true, &[6]);
+            }
             Match::New => self.connection(STATE, 8),
             Match::Invalid => self.connection(STATE, 1),
             Match::Translated => self.connection(STATUS, 0x20),
@@ -79,6 +83,10 @@ impl Expressions<'_> {
             Action::Return => self.verdict(data::RETURN, None),
             Action::Drop => self.verdict(data::DROP, None),
             Action::Reject => self.reject(),
+            Action::Reset => self.add("reject", |out| {
+                out.put_u32(1, 1);
+                out.put(2, &[0]);
+            }),
             Action::Masquerade => self.add("masq", |out| out.put_u32(1, 0x10)),
             Action::Lookup(of, map) => {
                 self.load(of, FIRST);

@@ -8,6 +8,7 @@
 //!                                   └── services ──> userspace: sockets of our own  (--mode userspace)
 //! ```
 
+pub mod conntrack;
 pub mod desired;
 pub mod diff;
 mod netlink;

@@ -19,7 +19,7 @@ pub(crate) fn alone(name: &str, body: impl FnOnce()) {
     let status = Command::new("unshare")
         .args(["--net", "--"])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .args(["--exact", name, "--nocapture", "--include-ignored"])
         .env(INSIDE, "1")
         .status()
         .unwrap();
@@ -32,6 +32,15 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{program} {arguments:?}: {said}");
     String::from_utf8(done.stdout).unwrap()
+}
+
+/// Runs `nft` under another name, by which others know the process.
+pub(crate) fn nft_as(name: &str, arguments: &[&str]) {
+    let directory = tempfile::tempdir().unwrap();
+    let found = run("sh", &["-c", "command -v nft"]);
+    let link = directory.path().join(name);
+    std::os::unix::fs::symlink(found.trim(), &link).unwrap();
+    run(link.to_str().unwrap(), arguments);
 }
 
 /// Loads a text with `nft -f`.

@@ -3,6 +3,8 @@
 
 #[path = "l4_netns/connections.rs"]
 mod connections;
+#[path = "l4_netns/cost.rs"]
+mod cost;
 #[path = "l4_netns/namespace.rs"]
 mod namespace;
 #[path = "l4_netns/sample.rs"]

@@ -148,7 +148,9 @@ fn remove(socket: &mut Socket, family: Family, connections: &[Named]) -> Result<
         let mut writer = Writer::default();
         for (sequence, connection) in (first..).zip(some) {
             writer.message(REMOVE, REQUEST | ACK, sequence, number(family), 0);
-            connection.iter().for_each(|(kind, value)| writer.put(*kind, value));
+            for (kind, value) in connection {
+                writer.put(*kind, value);
+            }
         }
         let wrong = |errno: rustix::io::Errno| Error::new(doing, errno.raw_os_error());
         socket.send(&writer.finish()).map_err(wrong)?;

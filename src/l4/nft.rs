@@ -119,44 +119,30 @@ impl Kernel {
     pub fn generation(&mut self) -> Result<u32, Error> {
         let doing = "cannot ask for the generation of the rules";
         let mut found = None;
-        self.ask(
-            doing,
-            message::GET_GENERATION,
-            ACK,
-            0,
-            |_| {},
-            |message| {
-                found = found.or(message.attribute(generation::ID).and_then(be32));
-            },
-        )?;
+        self.ask(doing, message::GET_GENERATION, 0, nothing, |message| {
+            found = found.or(message.attribute(generation::ID).and_then(be32));
+        })?;
         found.ok_or_else(|| Error::new(doing, 0))
     }
 
     /// The tables of others, each with its family.
     pub fn other_tables(&mut self) -> Result<Vec<(String, String)>, Error> {
         let mut found = Vec::new();
-        self.ask(
-            "cannot list the tables",
-            message::GET_TABLE,
-            DUMP,
-            0,
-            |_| {},
-            |message| {
-                let family = match message.family() {
-                    1 => "inet",
-                    2 => "ip",
-                    3 => "arp",
-                    5 => "netdev",
-                    7 => "bridge",
-                    10 => "ip6",
-                    _ => "unknown",
-                };
-                let name = message.attribute(table::NAME).and_then(text).unwrap_or_default();
-                if name != TABLE || !matches!(family, "ip" | "ip6") {
-                    found.push((family.to_owned(), name.to_owned()));
-                }
-            },
-        )?;
+        self.ask("cannot list the tables", message::GET_TABLE, 0, nothing, |message| {
+            let family = match message.family() {
+                1 => "inet",
+                2 => "ip",
+                3 => "arp",
+                5 => "netdev",
+                7 => "bridge",
+                10 => "ip6",
+                _ => "unknown",
+            };
+            let name = message.attribute(table::NAME).and_then(text).unwrap_or_default();
+            if name != TABLE || !matches!(family, "ip" | "ip6") {
+                found.push((family.to_owned(), name.to_owned()));
+            }
+        })?;
         found.sort();
         found.dedup();
         Ok(found)
@@ -205,22 +191,26 @@ impl Kernel {
         Ok(0)
     }
 
-    /// Asks one thing, about the table of ours or (`fill` is empty) about all; says whether the answer holds together.
+    /// Asks for one thing, or for all of a kind, narrowed by what `fill` writes; says whether the answer holds together.
     fn ask(
         &mut self,
         doing: &'static str,
         kind: u16,
-        flags: u16,
         family: u8,
         fill: impl FnOnce(&mut Writer),
         each: impl FnMut(&super::netlink::Message<'_>),
     ) -> Result<bool, Error> {
+        // A dump says itself when it ends.
+        let flags = if kind == message::GET_GENERATION { ACK } else { DUMP };
         let mut writer = Writer::default();
         writer.message(kind, REQUEST | flags, self.socket.numbers(1), family, 0);
         fill(&mut writer);
         self.socket.ask(doing, &writer.finish(), each)
     }
 }
+
+/// Asks for all.
+fn nothing(_: &mut Writer) {}
 
 /// ENOENT.
 const NOT_THERE: i32 = rustix::io::Errno::NOENT.raw_os_error();

@@ -19,7 +19,7 @@ pub(crate) fn alone(name: &str, body: impl FnOnce()) {
     let status = Command::new("unshare")
         .args(["--net", "--"])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .args(["--exact", name, "--nocapture", "--include-ignored"])
         .env(INSIDE, "1")
         .status()
         .unwrap();

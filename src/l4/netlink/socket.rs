@@ -81,7 +81,7 @@ impl Answer {
             let skip = if message.flags & CAPPED == 0 { repeated.next_multiple_of(4) } else { 16 };
             for (kind, value) in attributes(message.body.get(4 + skip..).unwrap_or_default()) {
                 match kind {
-                    1 => answer.said = text(value).unwrap_or_default().to_owned(),
+                    1 => text(value).unwrap_or_default().clone_into(&mut answer.said),
                     2 => answer.offset = native32(value).map(|offset| offset as usize),
                     _ => {}
                 }
@@ -104,7 +104,7 @@ pub(in crate::l4) enum Next<'a> {
 
 /// A socket to netfilter, in the network namespace of the thread that opened it.
 pub(in crate::l4) struct Socket {
-    socket: netlink_sys::Socket,
+    inner: netlink_sys::Socket,
     port: u32,
     sequence: u32,
     buffer: Vec<u8>,
@@ -127,7 +127,7 @@ impl Socket {
         if sockopt::set_socket_recv_buffer_size_force(&socket, room).is_err() {
             let _ = sockopt::set_socket_recv_buffer_size(&socket, room);
         }
-        Ok(Self { socket, port, sequence: 0, buffer: vec![0; LONGEST] })
+        Ok(Self { inner: socket, port, sequence: 0, buffer: vec![0; LONGEST] })
     }
 
     /// By which number others know this socket.
@@ -148,13 +148,13 @@ impl Socket {
     /// Sends messages as one. When this returns, the kernel has done what they ask.
     pub(in crate::l4) fn send(&self, bytes: &[u8]) -> Result<(), Errno> {
         let needed = bytes.len() + 4096;
-        if sockopt::socket_send_buffer_size(&self.socket)? < needed
-            && sockopt::set_socket_send_buffer_size_force(&self.socket, needed).is_err()
+        if sockopt::socket_send_buffer_size(&self.inner)? < needed
+            && sockopt::set_socket_send_buffer_size_force(&self.inner, needed).is_err()
         {
-            sockopt::set_socket_send_buffer_size(&self.socket, needed)?;
+            sockopt::set_socket_send_buffer_size(&self.inner, needed)?;
         }
         loop {
-            match rustix::net::send(&self.socket, bytes, SendFlags::empty()) {
+            match rustix::net::send(&self.inner, bytes, SendFlags::empty()) {
                 Ok(_) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
@@ -170,7 +170,7 @@ impl Socket {
     fn take(&mut self, flags: RecvFlags) -> Result<Next<'_>, Errno> {
         loop {
             let all = self.buffer.as_mut_slice();
-            match rustix::net::recv(&self.socket, all, flags | RecvFlags::TRUNC) {
+            match rustix::net::recv(&self.inner, all, flags | RecvFlags::TRUNC) {
                 Ok((_, length)) if length > self.buffer.len() => {
                     self.buffer.resize(length, 0);
                     return Ok(Next::Lost);
@@ -240,13 +240,13 @@ impl Socket {
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.inner.as_fd()
     }
 }
 
 impl AsRawFd for Socket {
     fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
+        self.inner.as_raw_fd()
     }
 }
 

@@ -236,3 +236,48 @@ impl<'a> Bytes<'a> {
         Some(Frontend { address, protocol, port: self.port()? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::abi::message;
+    use super::*;
+    use crate::l4::netlink::messages;
+    use crate::l4::ruleset::{Pick, Pool};
+
+    /// One element of each set.
+    fn elements(family: Family, address: IpAddr, other: IpAddr, whole: u8) -> Vec<Element> {
+        let frontend = Frontend { address, protocol: Protocol::Udp, port: 53 };
+        let pick = Pick { pool: Pool::Local, node_port: true, sticky: true, count: 300 };
+        let target = Value::Target(Target { address: other, port: 65_535 });
+        let goto = Value::Verdict(Verdict::Goto(ChainId::Pick(pick)));
+        let all = [
+            (SetId::NoEndpoints, Key::Frontend(frontend), Value::None),
+            (SetId::Sticky(7), Key::Frontend(frontend), Value::None),
+            (SetId::ClusterIps, Key::Address(address), Value::None),
+            (SetId::Hairpin, Key::Pair(address, other), Value::None),
+            (SetId::Pods, Key::Range(other, whole / 2), Value::None),
+            (SetId::ServiceRanges, Key::Range(address, whole), Value::None),
+            (SetId::AllowedSources, Key::Sources(frontend, other, whole / 2 + 3), Value::None),
+            (SetId::Endpoints, Key::Slot(frontend, 299), target),
+            (SetId::Affinity, Key::Client(frontend, other), target),
+            (SetId::Services, Key::Frontend(frontend), goto),
+            (SetId::OutsideServices, Key::Frontend(frontend), Value::Verdict(Verdict::Drop)),
+        ];
+        all.map(|(set, key, value)| Element { family, set, key, value }).into()
+    }
+
+    #[test]
+    fn every_kind_of_element_is_read_as_it_was_written() {
+        let four = elements(Family::Ip, "10.0.0.1".parse().unwrap(), "10.9.0.0".parse().unwrap(), 32);
+        let six = elements(Family::Ip6, "fd00::1".parse().unwrap(), "fd00:9::".parse().unwrap(), 128);
+        for element in four.into_iter().chain(six) {
+            let mut writer = Writer::default();
+            writer.message(message::NEW_ELEMENT, 0, 1, 2, 0);
+            writer.nest(abi::ELEMENTS, |out| write(&element, out));
+            let bytes = writer.finish();
+            let mut reader = Reader::new(element.family, element.set);
+            messages(&bytes).for_each(|message| reader.read(&message));
+            assert_eq!(reader.finish(), Some(vec![element]));
+        }
+    }
+}

@@ -134,7 +134,7 @@ impl Encoder {
                 self.about(message::NEW_CHAIN, CREATE, *family, at);
                 self.writer.put_text(chain::NAME, &id.to_string());
                 if let Some(base) = base {
-                    self.base(base);
+                    self.base(*base);
                 }
             }
             Command::FlushChain(family, id) => {
@@ -154,7 +154,7 @@ impl Encoder {
         }
     }
 
-    fn base(&mut self, base: &Base) {
+    fn base(&mut self, base: Base) {
         let hook = match base.hook {
             Hook::Prerouting => 0,
             Hook::Input => 1,
@@ -207,5 +207,54 @@ impl Encoder {
                 *last = parts;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::l4::netlink::messages;
+    use crate::l4::ruleset::{Frontend, Key, Protocol, SetId, Value};
+
+    fn elements() -> Vec<Command> {
+        let frontend =
+            |port| Key::Frontend(Frontend { address: [10, 0, 0, 1].into(), protocol: Protocol::Sctp, port });
+        let set = |port: u16| if port.is_multiple_of(2) { SetId::Masqueraded } else { SetId::Restricted };
+        let element =
+            |port| Element { family: Family::Ip, set: set(port), key: frontend(port), value: Value::None };
+        let commands = (0..5000).map(|port| Command::AddElement(None, element(port)));
+        [Command::AddTable(Family::Ip)].into_iter().chain(commands).collect()
+    }
+
+    #[test]
+    fn elements_of_a_set_share_messages_and_each_is_found_by_its_place() {
+        let commands = elements();
+        let batch = encode(&commands, 100, usize::MAX);
+        let all: Vec<_> = messages(&batch.bytes).collect();
+        assert_eq!(all.len(), batch.parts.len());
+        assert!(all.len() < 20, "{}", all.len());
+        assert!(all.iter().zip(100..).all(|(message, number)| message.sequence == number));
+        assert_eq!(batch.command(0, None), None);
+        assert_eq!(batch.command(1, None), Some(0));
+        // In the third message are the elements of the first set, from its second byte on.
+        let (begin, at) = batch.parts[2][7];
+        assert_eq!(commands[at], commands[15]);
+        assert_eq!(batch.command(2, Some(begin)), Some(15));
+        assert_eq!(batch.command(2, Some(begin + 3)), Some(15));
+        assert_eq!(batch.command(2, None), None);
+        let flags: Vec<bool> = all.iter().map(|message| message.flags & ACK != 0).collect();
+        assert_eq!(flags.iter().position(|flag| *flag), Some(batch.answered() as usize));
+        assert_eq!(flags.len() - 2, batch.answered() as usize);
+    }
+
+    #[test]
+    fn alone_each_element_is_found_by_its_message() {
+        let commands = elements();
+        let batch = encode(&commands, 1, 1);
+        assert_eq!(batch.parts.len(), commands.len() + 2);
+        assert!(Batch::numbers(&commands) as usize >= batch.parts.len());
+        let mut found: Vec<usize> = (0..).map_while(|at| batch.command(at + 1, None)).collect();
+        found.sort_unstable();
+        assert_eq!(found, (0..commands.len()).collect::<Vec<_>>());
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::abi::{self, chain, element, message, rule, set as sets, table};
 use super::element::Reader;
-use super::{Kernel, NOT_THERE, family, number, set};
+use super::{Kernel, NOT_THERE, family, nothing, number, set};
 use crate::l4::diff::{Found, FoundChain};
-use crate::l4::netlink::{DUMP, Error, Message, Writer, attribute, be32, text};
+use crate::l4::netlink::{Error, Message, Writer, attribute, be32, text};
 use crate::l4::ruleset::{Base, ChainId, Element, Family, Hook, HookType, SetId, SetKind, TABLE};
 
 /// How often what changes while it is read is read again.
@@ -46,48 +46,36 @@ impl Kernel {
     }
 
     fn look_at_tables(&mut self, found: &mut Found) -> Result<bool, Error> {
-        self.ask(
-            "cannot list the tables",
-            message::GET_TABLE,
-            DUMP,
-            0,
-            |_| {},
-            |message| {
-                if let Some(family) = ours(message) {
-                    found.tables.insert(family);
-                    // A table with flags is asleep, or belongs to a process.
-                    if message.attribute(table::FLAGS).and_then(be32) != Some(0) {
-                        found.strange.insert(family);
-                    }
+        self.ask("cannot list the tables", message::GET_TABLE, 0, nothing, |message| {
+            if let Some(family) = ours(message) {
+                found.tables.insert(family);
+                // A table with flags is asleep, or belongs to a process.
+                if message.attribute(table::FLAGS).and_then(be32) != Some(0) {
+                    found.strange.insert(family);
                 }
-            },
-        )
+            }
+        })
     }
 
     fn look_at_chains(&mut self, found: &mut Found) -> Result<bool, Error> {
-        self.ask(
-            "cannot list the chains",
-            message::GET_CHAIN,
-            DUMP,
-            0,
-            |_| {},
-            |message| {
-                let Some(family) = ours(message) else { return };
-                let name = message.attribute(chain::NAME).and_then(text).and_then(ChainId::parse);
-                match (name, base(message)) {
-                    (Some(name), Some(base)) => {
-                        found.chains.insert((family, name), FoundChain { base, rules: Vec::new() });
-                    }
-                    _ => drop(found.strange.insert(family)),
+        self.ask("cannot list the chains", message::GET_CHAIN, 0, nothing, |message| {
+            let Some(family) = ours(message) else { return };
+            let name = message.attribute(chain::NAME).and_then(text).and_then(ChainId::parse);
+            let hook = message.attribute(chain::HOOK);
+            let base = hook.and_then(|hook| base(message, hook));
+            match name.filter(|_| base.is_some() == hook.is_some()) {
+                Some(name) => {
+                    found.chains.insert((family, name), FoundChain { base, rules: Vec::new() });
                 }
-            },
-        )
+                None => drop(found.strange.insert(family)),
+            }
+        })
     }
 
     fn look_at_rules(&mut self, family: Family, found: &mut Found) -> Result<bool, Error> {
         // The kernel stops after one table of that name.
         let of_ours = |out: &mut Writer| out.put_text(abi::TABLE, TABLE);
-        self.ask("cannot list the rules", message::GET_RULE, DUMP, number(family), of_ours, |message| {
+        self.ask("cannot list the rules", message::GET_RULE, number(family), of_ours, |message| {
             if ours(message) != Some(family) {
                 return;
             }
@@ -101,21 +89,14 @@ impl Kernel {
 
     fn look_at_sets(&mut self, found: &mut Found) -> Result<bool, Error> {
         let doing = "cannot list the sets";
-        let mut whole = self.ask(
-            doing,
-            message::GET_SET,
-            DUMP,
-            0,
-            |_| {},
-            |message| {
-                let Some(family) = ours(message).filter(|_| !set::is_anonymous(message)) else { return };
-                let name = message.attribute(sets::NAME).and_then(text).and_then(SetId::parse);
-                match name.filter(|name| set::is_ours(*name, family, message)) {
-                    Some(name) => drop(found.sets.insert((family, name))),
-                    None => drop(found.strange.insert(family)),
-                }
-            },
-        )?;
+        let mut whole = self.ask(doing, message::GET_SET, 0, nothing, |message| {
+            let Some(family) = ours(message).filter(|_| !set::is_anonymous(message)) else { return };
+            let name = message.attribute(sets::NAME).and_then(text).and_then(SetId::parse);
+            match name.filter(|name| set::is_ours(*name, family, message)) {
+                Some(name) => drop(found.sets.insert((family, name))),
+                None => drop(found.strange.insert(family)),
+            }
+        })?;
         let filled = found.sets.iter().filter(|(_, set)| set.kind() != SetKind::Remembered);
         let filled: Vec<(Family, SetId)> = filled.copied().collect();
         let mut elements = Vec::new();
@@ -143,7 +124,7 @@ impl Kernel {
             out.put_text(abi::TABLE, TABLE);
             out.put_text(element::SET, &set.to_string());
         };
-        let whole = self.ask(doing, message::GET_ELEMENT, DUMP, number(family), of_set, |message| {
+        let whole = self.ask(doing, message::GET_ELEMENT, number(family), of_set, |message| {
             reader.read(message);
         })?;
         Ok((reader.finish(), whole))
@@ -156,9 +137,8 @@ pub(super) fn ours(message: &Message<'_>) -> Option<Family> {
     family(message.family()).filter(|_| table == TABLE)
 }
 
-/// Where a chain hangs; `None` if it is not as we would make it.
-fn base(message: &Message<'_>) -> Option<Option<Base>> {
-    let Some(hook) = message.attribute(chain::HOOK) else { return Some(None) };
+/// Where a base chain hangs; `None` if not as one of ours could.
+fn base(message: &Message<'_>, hook: &[u8]) -> Option<Base> {
     let kind = match message.attribute(chain::TYPE).and_then(text)? {
         "filter" => HookType::Filter,
         "nat" => HookType::Nat,
@@ -169,7 +149,7 @@ fn base(message: &Message<'_>) -> Option<Option<Base>> {
     let hook = *known.get(number(chain::HOOK_NUMBER)? as usize)?;
     let priority = number(chain::HOOK_PRIORITY)?.cast_signed();
     let accepts = message.attribute(chain::POLICY).and_then(be32) == Some(chain::ACCEPT);
-    accepts.then_some(Some(Base { kind, hook, priority }))
+    accepts.then_some(Base { kind, hook, priority })
 }
 
 /// The comment among what `nft` keeps of a rule.

@@ -1,9 +1,9 @@
 //! Every metric: name, unit, labels.
 //!
 //! Names follow ingress-nginx (`nginx_ingress_controller_...`) where the meaning is the same, so that dashboards keep
-//! working; what only Slipway has starts with `slipway_`. The service proxy has a registry of its own ([`service_proxy`]). Workers count on their own and hand over a [`Batch`] about
+//! working; what only Slipway has starts with `slipway_`. Workers count on their own and hand over a [`Batch`] about
 //! once a second, so a request touches no shared counter; everything here runs on the control thread or in a worker's
-//! idle moment.
+//! idle moment. The service proxy has a registry of its own ([`service_proxy`]).
 
 pub mod admission;
 mod control;

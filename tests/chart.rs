@@ -45,6 +45,7 @@ fn containers(yaml: &str) -> Vec<Vec<String>> {
 #[test]
 fn extra_args_can_pass_every_flag_and_no_other() {
     assert_eq!(listed("ownFlags"), flags_of("ingress"));
+    assert_eq!(listed("serviceProxyFlags"), flags_of("service-proxy"));
 }
 
 #[test]

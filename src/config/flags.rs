@@ -33,7 +33,7 @@ Examples:
   slipway explain https://shop.example/cart --manifests manifests/
   slipway ingress --manifests manifests/ --http-port 8080 --https-port 8443
   slipway check --cluster                       what becomes of what runs now
-  slipway service-proxy --cluster-cidr 10.244.0.0/16    in the place of kube-proxy, on every node";
+  slipway service-proxy --manifests DIR         make Services work on this node, in the place of kube-proxy";
 
 /// One program for a Kubernetes cluster's traffic.
 #[derive(Debug, Parser)]

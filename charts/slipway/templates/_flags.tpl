@@ -87,6 +87,12 @@ publish-service publish-status-address report-node-internal-ip-address set shutd
 update-status-on-shutdown watch-ingress-without-class watch-namespace watch-namespace-selector workers
 {{- end -}}
 
+{{/* The flags of `slipway service-proxy`. */}}
+{{- define "slipway.serviceProxyFlags" -}}
+cleanup cluster-cidr detect-local-mode healthz-address kubeconfig log-level manifests masquerade-all metrics-address mode
+node-name nodeport-addresses
+{{- end -}}
+
 {{/* Flags of ingress-nginx about its own inner ways: dropped, and NOTES say so. */}}
 {{- define "slipway.nginxFlags" -}}
 bucket-factor deep-inspect default-server-port disable-full-test disable-leader-election disable-sync-events

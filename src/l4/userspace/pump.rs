@@ -20,6 +20,9 @@ const FULL: u32 = 3;
 /// After so many small amounts in a row it no longer is.
 #[cfg(target_os = "linux")]
 const SMALL: u32 = 16;
+/// After so many bytes others have their turn.
+#[cfg(target_os = "linux")]
+const TURN: usize = 1 << 20;
 
 thread_local! {
     static SHARED: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER].into_boxed_slice());
@@ -149,7 +152,7 @@ enum After {
 async fn splice(from: &TcpStream, to: &TcpStream) -> io::Result<After> {
     use super::pipe::Pipe;
 
-    let mut small = 0;
+    let (mut small, mut moved) = (0, 0);
     while small < SMALL {
         from.readable().await?;
         let Some(mut pipe) = Pipe::borrow() else { return Ok(After::NoPipe) };
@@ -157,8 +160,10 @@ async fn splice(from: &TcpStream, to: &TcpStream) -> io::Result<After> {
             // The pipe is empty: when this would block there is nothing to read.
             match from.try_io(Interest::READABLE, || pipe.fill(from)) {
                 Ok(0) => return Ok(After::End),
-                Ok(count) if count < BUFFER => small += 1,
-                Ok(_) => small = 0,
+                Ok(count) => {
+                    small = if count < BUFFER { small + 1 } else { 0 };
+                    moved += count;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
@@ -169,7 +174,13 @@ async fn splice(from: &TcpStream, to: &TcpStream) -> io::Result<After> {
                     Err(error) => return Err(error),
                 }
             }
-            coop::consume_budget().await;
+            if small >= SMALL {
+                break;
+            }
+            if moved >= TURN {
+                moved = 0;
+                tokio::task::yield_now().await;
+            }
         }
     }
     Ok(After::Small)

@@ -10,7 +10,9 @@ per second of its processor time (always).
 
 import argparse
 import contextlib
+import resource
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -41,6 +43,7 @@ backend out
     server one 127.0.0.1:{target}
 """
 
+IDLE = 2000
 # name: (what it is, server, generator, connections, unit, divisor)
 SCENARIOS = {
     "bulk": ("sending through one connection", "sink", "bulk", 1, "GB", 1e9),
@@ -54,7 +57,7 @@ SCENARIOS = {
 def main():
     """Parses the command line and runs the scenarios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"any of: {' '.join(SCENARIOS)}; without one: all")
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"any of: {' '.join(SCENARIOS)} idle; without one: all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement")
     parser.add_argument("--with", dest="names", default="slipway,splice,copy,haproxy", help="contenders, with commas; the ratios are to splice")
@@ -63,14 +66,16 @@ def main():
     parser.add_argument("--load-core", type=int, default=1)
     parser.add_argument("-o", "--output", help="write everything that was measured to this JSON file")
     options = parser.parse_args()
-    if unknown := set(options.scenarios) - set(SCENARIOS):
-        parser.error(f"there is no scenario {unknown.pop()}; there are: {' '.join(SCENARIOS)}")
+    options.scenarios = options.scenarios or [*SCENARIOS, "idle"]
+    if unknown := set(options.scenarios) - {*SCENARIOS, "idle"}:
+        parser.error(f"there is no scenario {unknown.pop()}; there are: {' '.join(SCENARIOS)} idle")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     if (share := busy_share(0.5)) > 0.1:
         print(f"bench: this machine is {share:.0%} busy with other things: the figures will be noisy", file=sys.stderr)
     work = Path(tempfile.mkdtemp(prefix="slipway-bench-"))
     try:
         tool = Path(options.tool) if options.tool else newest_tool()
-        results = {name: run(name, options, tool, work) for name in options.scenarios or SCENARIOS}
+        results = {name: (idle if name == "idle" else run)(name, options, tool, work) for name in options.scenarios}
     except Failed as error:
         sys.exit(f"bench: {error}")
     finally:
@@ -106,6 +111,28 @@ def run(name, options, tool, work):
                     samples[one].append(sample)
     print_table(f"{name}: {title}", unit, samples)
     return {"title": title, "samples": samples}
+
+
+def idle(_, options, tool, work):
+    """What open connections cost that once passed a message each and now rest."""
+    rows, results = [], {}
+    for name in [one for one in options.names.split(",") if one not in ("splice", "copy")]:  # threads cost what threads cost
+        with contextlib.ExitStack() as stack:
+            target = free_port()
+            serving = stack.enter_context(Process("echo", [tool, "echo", f"127.0.0.1:{target}"], options.load_core, work / "echo"))
+            wait_for_port(target, serving)
+            proxy = stack.enter_context(start(name, options, tool, work, target))
+            before = proxy.proxy.memory_bytes()
+            for _ in range(IDLE):
+                client = stack.enter_context(socket.create_connection(("127.0.0.1", proxy.port), 10))
+                client.sendall(b"x" * 64)
+                client.recv(64)
+            memory, cpu = proxy.proxy.memory_bytes(), proxy.proxy.cpu_secs()
+            time.sleep(5)
+            results[name] = {"bytes": (memory - before) / IDLE, "cpu": (proxy.proxy.cpu_secs() - cpu) / 5}
+            rows.append([name, f"{results[name]['bytes']:.0f}", f"{results[name]['cpu']:.2%}"])
+    report.table(f"idle: {IDLE} connections that rest", ["", "bytes of the process per connection", "core busy"], rows)
+    return results
 
 
 class start:

@@ -53,3 +53,8 @@ cluster:
 bench-cluster *ARGS:
     cargo build --quiet --release
     python3 benches/cluster/run.py {{ARGS}}
+
+# The service proxy beside kube-proxy, 10,000 Services: just bench-l4 --many 1000
+bench-l4 *ARGS:
+    cargo build --release --quiet
+    python3 benches/l4/run.py {{ARGS}}

@@ -8,10 +8,15 @@
 //!                                   └── services ──> userspace: sockets of our own  (--mode userspace)
 //! ```
 
+pub mod conntrack;
 pub mod desired;
 pub mod diff;
+mod netlink;
 pub mod nft;
 pub mod ruleset;
+mod sockets;
+mod sync;
+mod telling;
 pub mod userspace;
 
 use std::fmt;
@@ -57,29 +62,39 @@ pub struct Told {
 pub enum Error {
     /// The kernel's tables cannot be reached: no right to, or no nftables.
     Kernel(String),
+    /// No thread could be started.
+    Thread(std::io::Error),
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kernel(why) => write!(f, "{why}"),
+            Self::Kernel(why) => write!(
+                f,
+                "the kernel's rules cannot be reached: {why}; run as root or with the capability NET_ADMIN, or without either with \
+                 --mode userspace"
+            ),
+            Self::Thread(why) => write!(f, "no thread could be started: {why}"),
         }
     }
 }
 
-/// Serves what each snapshot says until nobody sends any more. Nothing is touched before the first one; what is in force
-/// stays when this ends.
+/// Serves what each snapshot says until nobody sends any more. Nothing is touched before the first one; what is in force in
+/// the kernel stays when this ends. Reading and writing a large table takes longer than a runtime may be held up: run it on
+/// a thread of its own.
 pub async fn run(
-    _options: Options,
-    mut snapshots: watch::Receiver<Option<Snapshot>>,
-    _told: Told,
-    _metrics: Metrics,
+    options: Options,
+    snapshots: watch::Receiver<Option<Snapshot>>,
+    told: Told,
+    metrics: Metrics,
 ) -> Result<(), Error> {
-    while snapshots.changed().await.is_ok() {}
-    Ok(())
+    if options.mode == Mode::Userspace {
+        return sockets::run(options.desired, snapshots, told, metrics).await;
+    }
+    sync::run(options.desired, snapshots, told, metrics).await
 }
 
 /// Removes everything of ours from the kernel. Says whether there was anything.
 pub fn cleanup() -> Result<bool, Error> {
-    Ok(false)
+    sync::cleanup()
 }

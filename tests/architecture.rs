@@ -65,6 +65,8 @@ const RULES: &[(&str, Kind, &[&str])] = &[
     ("l4::desired", Pure, &["model", "l4::ruleset", "l4::desired"]),
     ("l4::diff", Pure, &["model::map", "l4::ruleset", "l4::diff"]),
     ("l4::nft", Shell, &["l4::ruleset", "l4::diff", "l4::nft", "l4::netlink"]),
+    ("l4::userspace::affinity", Pure, &["l4::ruleset"]),
+    ("l4::userspace::udp::flows", Pure, &[]),
     ("dns", Shell, &["model", "publish", "metrics", "dns"]),
     ("dns::zone", Pure, &["model"]),
     ("dns::query", Pure, &["model", "dns::zone"]),

@@ -29,5 +29,6 @@ mod scenarios {
     mod publish;
     mod rights;
     mod rolling;
+    mod service_proxy;
     mod watch;
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 CLUSTER = Path(__file__).resolve().parents[2] / "tests" / "cluster" / "run"
 GROUPS = {
     "Namespace": "api/v1",
+    "Node": "api/v1",
     "Service": "api/v1",
     "Ingress": "apis/networking.k8s.io/v1",
     "IngressClass": "apis/networking.k8s.io/v1",

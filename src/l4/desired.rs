@@ -3,14 +3,28 @@
 //! The same input gives the same rules, byte for byte. With a former result only what changed since its snapshot is looked
 //! at again; from scratch is a change from nothing.
 
+mod address;
+mod claims;
+mod elements;
+mod node;
+mod select;
+mod service;
+mod since;
+mod skeleton;
+mod state;
+
 use std::sync::Arc;
 
 use ipnet::IpNet;
+
+use state::{State, Update};
 
 use super::ruleset::{Family, Frontend, Ruleset, Target};
 use crate::model::health::HealthCheck;
 use crate::model::map::Map;
 use crate::model::{Key, Name, Report, Snapshot};
+
+pub use since::{Change, Stale, stale_clients, stale_udp};
 
 /// What the operator said about this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +59,9 @@ pub enum NodePorts {
     Ranges(Vec<IpNet>),
 }
 
-/// What one node has to do.
-#[derive(Clone, Debug)]
+/// What one node has to do. The default is what there is before the first snapshot: nothing, not even tables. Cloning
+/// shares nearly everything.
+#[derive(Clone, Debug, Default)]
 pub struct Desired {
     /// The rules.
     pub ruleset: Ruleset,
@@ -58,6 +73,8 @@ pub struct Desired {
     pub reports: Arc<Vec<Report>>,
     /// Whether this node is fit for traffic from outside: it is not being deleted and not about to be.
     pub node_eligible: bool,
+    /// What the next one is made from.
+    state: State,
 }
 
 /// One port of a Service in one family: where clients find it, and where they are sent.
@@ -69,9 +86,9 @@ pub struct Proxied {
     pub family: Family,
     /// Where clients find it; those that another Service has are left out.
     pub frontends: Vec<Exposed>,
-    /// The endpoints for policy Cluster, sorted; narrowed by hints.
+    /// The endpoints for policy Cluster, sorted; narrowed by hints. Empty when everything about the port is Local.
     pub cluster: Arc<[Target]>,
-    /// The endpoints for policy Local, sorted.
+    /// The endpoints for policy Local, sorted. Empty when nothing about the port is Local.
     pub local: Arc<[Target]>,
     /// Those of the two that run on this node.
     pub on_node: Arc<[Target]>,
@@ -79,7 +96,7 @@ pub struct Proxied {
     pub has_endpoints: bool,
     /// `internalTrafficPolicy: Local`.
     pub internal_local: bool,
-    /// `externalTrafficPolicy: Local`.
+    /// `externalTrafficPolicy: Local`, where the port is reached from outside at all.
     pub external_local: bool,
     /// For how many seconds a client keeps its endpoint.
     pub affinity: Option<u32>,
@@ -110,12 +127,39 @@ pub enum Place {
 }
 
 /// What this node has to do about the Services of a snapshot.
-pub fn desired(_snapshot: &Snapshot, _options: &Options, _previous: Option<&Desired>) -> Desired {
-    Desired {
-        ruleset: Ruleset::default(),
-        services: Map::default(),
-        health_checks: Arc::default(),
-        reports: Arc::default(),
-        node_eligible: true,
+pub fn desired(snapshot: &Snapshot, options: &Options, previous: Option<&Desired>) -> Desired {
+    let mut next = previous.cloned().unwrap_or_default();
+    Update::new(&mut next, snapshot, options).run();
+    next
+}
+
+impl Desired {
+    /// How many ports of Services have endpoints, but none on this node where the policy wants one: by internal and by
+    /// external policy. A port counts once in each family.
+    pub fn without_local_endpoints(&self, family: Family) -> (usize, usize) {
+        self.state.without_local(family)
+    }
+
+    /// The ranges whose addresses answer NodePorts where they are the node's.
+    pub fn node_port_ranges(&self) -> &[IpNet] {
+        self.state.node_port_ranges()
+    }
+
+    /// The ranges of pod addresses; empty when they are not known.
+    pub fn pod_ranges(&self) -> &[IpNet] {
+        self.state.pod_ranges()
+    }
+}
+
+impl Proxied {
+    /// Where connections to a frontend of that kind are sent, but for those from outside where
+    /// [`Proxied::is_outside_apart`]. Empty: they are refused or dropped.
+    pub fn targets(&self, place: Place) -> &Arc<[Target]> {
+        if place == Place::ClusterIp && self.internal_local { &self.local } else { &self.cluster }
+    }
+
+    /// Whether connections from outside to a frontend of that kind are sent to `local` only.
+    pub fn is_outside_apart(&self, place: Place) -> bool {
+        place != Place::ClusterIp && self.external_local
     }
 }

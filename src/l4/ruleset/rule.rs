@@ -93,6 +93,8 @@ impl Fields {
 pub enum Match {
     /// TCP, UDP or SCTP.
     Transport,
+    /// TCP.
+    Tcp,
     /// The first packet of a connection, or one without an answer so far.
     New,
     /// A packet that belongs to no connection and cannot begin one.
@@ -114,6 +116,7 @@ impl Match {
     pub fn text(self, family: Family) -> String {
         match self {
             Self::Transport => "meta l4proto { tcp, udp, sctp }".into(),
+            Self::Tcp => "meta l4proto tcp".into(),
             Self::New => "ct state new".into(),
             Self::Invalid => "ct state invalid".into(),
             Self::Translated => "ct status dnat".into(),
@@ -141,8 +144,10 @@ pub enum Action {
     Return,
     /// Drop the packet.
     Drop,
-    /// Answer that nobody is there.
+    /// Answer that nobody is there: port unreachable.
     Reject,
+    /// The same for TCP, as a reset: of ICMP the kernel sends only some in a second.
+    Reset,
     /// Give the connection the address of the node, and a random port.
     Masquerade,
     /// Do what the verdict map says, if it says anything.
@@ -189,6 +194,7 @@ impl Action {
             Self::Return => "return".into(),
             Self::Drop => "drop".into(),
             Self::Reject => "reject".into(),
+            Self::Reset => "reject with tcp reset".into(),
             Self::Masquerade => "masquerade fully-random".into(),
             Self::Lookup(fields, map) => format!("{} vmap @{map}", fields.text(family)),
             Self::Send { pool, any, count } => {

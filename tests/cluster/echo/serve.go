@@ -24,6 +24,7 @@ type seen struct {
 	Host      string              `json:"host"`
 	Path      string              `json:"path"`
 	Protocol  string              `json:"protocol"`
+	Remote    string              `json:"remote"`
 	Headers   map[string][]string `json:"headers"`
 }
 
@@ -35,6 +36,8 @@ type seen struct {
 //	ECHO_ON_SIGTERM   "drain": finish what is in flight, then end (as most servers do; the default);
 //	                  "exit": end at once (as programs without a handler do);
 //	                  a duration ("5s"): serve on for that time, then drain
+//
+// A UDP datagram to the same port is answered with the pod's name, a space, and the address it came from.
 //
 // Two flags are those of the echo server that the examples name: -listen ADDRESS, and -text TEXT to answer with.
 //
@@ -61,6 +64,11 @@ func serve(arguments []string) error {
 	if err != nil {
 		return err
 	}
+	datagrams, err := net.ListenPacket("udp", listener.Addr().String())
+	if err != nil {
+		return err
+	}
+	go answerDatagrams(datagrams)
 	fmt.Println("listening on", listener.Addr())
 	server := &http.Server{Handler: mux}
 	ended := make(chan error, 1)
@@ -129,8 +137,23 @@ func echo(answer http.ResponseWriter, request *http.Request, text string) {
 		Host:      request.Host,
 		Path:      request.URL.RequestURI(),
 		Protocol:  request.Proto,
+		Remote:    request.RemoteAddr,
 		Headers:   lower(request.Header),
 	})
+}
+
+// answerDatagrams ends with the process.
+func answerDatagrams(socket net.PacketConn) {
+	host, _ := os.Hostname()
+	name := fallback(os.Getenv("POD_NAME"), host)
+	buffer := make([]byte, 2048)
+	for {
+		_, from, err := socket.ReadFrom(buffer)
+		if err != nil {
+			continue
+		}
+		_, _ = socket.WriteTo([]byte(name+" "+from.String()), from)
+	}
 }
 
 func lower(header http.Header) map[string][]string {

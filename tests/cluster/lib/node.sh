@@ -85,6 +85,17 @@ start_proxy() {
         --proxy-mode nftables --cluster-cidr "$POD_RANGE" --conntrack-max-per-core 0
 }
 
+# become_pod NAMESPACE POD COMMAND...
+become_pod() {
+    local where node container pid
+    where=$(kubectl --namespace "$1" get pod "$2" --output jsonpath='{.spec.nodeName} {.status.containerStatuses[0].containerID}')
+    node=${where%% *} container=${where##*//}
+    pid=$(containers "${node#node}" tasks ls | awk -v id="$container" '$1 == id { print $2 }')
+    [[ -n $pid ]] || fail "pod $1/$2 does not run"
+    shift 2
+    exec nsenter --net="/proc/$pid/ns/net" "$@"
+}
+
 # kill_pod NAMESPACE POD: nobody is asked, and its containers are not given the time to end.
 kill_pod() {
     local node container

@@ -251,7 +251,6 @@ fn signals_end_it_with_zero_and_it_says_what_stays() {
 }
 
 #[test]
-#[ignore = "needs desired() and the loop of l4, which are stubs"]
 fn health_check_ports_come_and_go_with_their_services() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = SocketAddr::from(([127, 0, 0, 1], port));

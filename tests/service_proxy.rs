@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,12 +16,20 @@ use tempfile::TempDir;
 /// Far more than anything takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A Service with one endpoint, at an address of its own: tests run side by side.
+fn web() -> String {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [high, low] = (std::process::id() as u16).to_be_bytes();
+    let address = format!("127.{high}.{low}.{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    WEB.replace("ADDRESS", &address)
+}
+
 const WEB: &str = "\
 apiVersion: v1
 kind: Service
 metadata: {name: web, namespace: shop}
 spec:
-  clusterIP: 127.0.0.77
+  clusterIP: ADDRESS
   ports: [{port: 18080}]
 ---
 apiVersion: discovery.k8s.io/v1
@@ -175,7 +184,7 @@ fn a_directory_that_is_not_there_is_an_error_that_says_what_to_do() {
 #[test]
 fn a_taken_health_port_is_an_error_that_names_kube_proxy_and_the_flag() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let services = directory(WEB);
+    let services = directory(&web());
     let address = format!("--healthz-address={}", taken.local_addr().unwrap());
     let (status, said) = run(&["--manifests", services.path().to_str().unwrap(), &address]);
     assert_eq!(status, Some(1));
@@ -184,7 +193,7 @@ fn a_taken_health_port_is_an_error_that_names_kube_proxy_and_the_flag() {
 
 #[test]
 fn health_and_metrics_are_answered_as_kube_proxy_does() {
-    let services = directory(WEB);
+    let services = directory(&web());
     let proxy = Proxy::start(services.path(), &[]);
     for path in ["/healthz", "/livez"] {
         let (status, answer) = get(proxy.health, path).unwrap();
@@ -210,13 +219,14 @@ fn health_and_metrics_are_answered_as_kube_proxy_does() {
 
 #[test]
 fn a_mistake_in_the_yaml_is_told_and_told_again_when_it_is_over() {
-    let services = directory(WEB);
+    let web = web();
+    let services = directory(&web);
     let proxy = Proxy::start(services.path(), &[]);
-    write(services.path(), &WEB.replace("port: 18080", "port: eighty"));
+    write(services.path(), &web.replace("port: 18080", "port: eighty"));
     let line = proxy.wait_for("services.yaml:6:");
     assert!(line.contains("ERROR") && line.contains("write digits"), "{line}");
     let odd =
-        WEB.replace("clusterIP:", "sessionAffinity: Cookie\n  externalIPs: [192.0.2.300]\n  clusterIP:");
+        web.replace("clusterIP:", "sessionAffinity: Cookie\n  externalIPs: [192.0.2.300]\n  clusterIP:");
     write(services.path(), &odd);
     proxy.wait_for("no longer: services.yaml:6:");
     let line = proxy.wait_for("Service shop/web: sessionAffinity \"Cookie\" is unknown");
@@ -232,7 +242,7 @@ fn a_mistake_in_the_yaml_is_told_and_told_again_when_it_is_over() {
 #[test]
 fn signals_end_it_with_zero_and_it_says_what_stays() {
     for signal in ["TERM", "INT"] {
-        let services = directory(WEB);
+        let services = directory(&web());
         let mut proxy = Proxy::start(services.path(), &[]);
         assert_eq!(proxy.signal(signal), Some(0), "{}", proxy.log());
         proxy.wait_for(&format!("SIG{signal}: ending; connections through this process end with it"));
@@ -241,14 +251,14 @@ fn signals_end_it_with_zero_and_it_says_what_stays() {
 }
 
 #[test]
-#[ignore = "needs desired() and the loop of l4, which are stubs"]
 fn health_check_ports_come_and_go_with_their_services() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let balanced = format!(
         "type: LoadBalancer\n  externalTrafficPolicy: Local\n  healthCheckNodePort: {port}\n  ports:"
     );
-    let balanced = WEB.replace("ports: [{port: 18080}]", &format!("{balanced} [{{port: 18080}}]"));
+    let web = web();
+    let balanced = web.replace("ports: [{port: 18080}]", &format!("{balanced} [{{port: 18080}}]"));
     let services = directory(&balanced);
     let proxy = Proxy::start(services.path(), &[]);
     let answer = eventually("answered", || get(address, "/any").filter(|(status, _)| *status == 200)).1;
@@ -256,7 +266,7 @@ fn health_check_ports_come_and_go_with_their_services() {
     assert!(answer.contains("\"localEndpoints\": 1") && answer.contains("\"name\": \"web\""), "{answer}");
     write(services.path(), &balanced.replace("nodeName: here", "nodeName: elsewhere"));
     eventually("503 without a local endpoint", || get(address, "/").filter(|(status, _)| *status == 503));
-    write(services.path(), WEB);
+    write(services.path(), &web);
     eventually("closed", || get(address, "/").is_none().then_some(()));
     assert_eq!(get(proxy.health, "/readyz").unwrap().0, 200);
 }

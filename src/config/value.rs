@@ -83,7 +83,7 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
 /// A range of node addresses; `None` for `primary`.
 pub(super) fn node_ports(text: &str) -> Result<Option<IpNet>, String> {
     match text.trim() {
-        "primary" => Ok(None),
+        "primary" | "" => Ok(None),
         range => network(range).map(Some).map_err(|why| format!("{why}, or primary")),
     }
 }

@@ -8,13 +8,20 @@
 //!                                   └── services ──> userspace: sockets of our own  (--mode userspace)
 //! ```
 
+#[cfg(target_os = "linux")]
 pub mod conntrack;
 pub mod desired;
 pub mod diff;
+#[cfg(target_os = "linux")]
 mod netlink;
+#[cfg(target_os = "linux")]
 pub mod nft;
 pub mod ruleset;
 mod sockets;
+#[cfg(target_os = "linux")]
+mod sync;
+#[cfg(not(target_os = "linux"))]
+#[path = "l4/elsewhere.rs"]
 mod sync;
 mod telling;
 pub mod userspace;

@@ -89,6 +89,7 @@ def measure(options):
 
 def contend(api, contender, options, work, count):
     """What one proxy does with so many Services."""
+    api = api.another()  # the former has been idle for too long
     changes = options.changes if contender is Slipway else max(5, options.changes // 10)
     try:
         with contender(options, work) as first:

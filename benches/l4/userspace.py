@@ -28,7 +28,7 @@ from machine import Failed, Process, busy_share, find_program, free_port, wait_f
 HAPROXY = """
 global
     nbthread 1
-    maxconn 20000
+    maxconn 5000
 defaults
     mode tcp
     timeout connect 5s

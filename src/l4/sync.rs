@@ -16,7 +16,7 @@ use super::desired::{self, Desired, Stale};
 use super::diff::{Command, Transaction, adopt, diff};
 use super::nft::{Failure, Kernel, Touched, Watcher};
 use super::ruleset::{Family, Ruleset};
-use super::telling::{self, Sync, Telling};
+use super::telling::{Sync, Telling};
 use super::{Error, Told};
 use crate::metrics::service_proxy::Metrics;
 use crate::model::Snapshot;
@@ -80,7 +80,7 @@ pub(super) async fn run(
     let mut kernel = Kernel::open().map_err(|why| Error::Kernel(why.to_string()))?;
     kernel.generation().map_err(|why| Error::Kernel(why.to_string()))?;
     let mut watcher = Watcher::open(&kernel).map_err(|why| Error::Kernel(why.to_string()))?;
-    telling::others(&mut kernel);
+    others(&mut kernel);
     let mut engine = Engine::new(options, kernel, Telling::new(told, metrics));
     loop {
         let due = tokio::time::Instant::from_std(engine.due());
@@ -262,7 +262,7 @@ impl Engine {
         if self.look.as_ref().is_some_and(|(at, _)| *at <= now)
             && let Some((_, touched)) = self.look.take()
         {
-            self.look_again(Sync::Repair(touched));
+            self.look_again(Sync::Repair(touched.to_string()));
         }
         if self.retry.is_some_and(|at| at <= now) {
             self.write(Sync::Change, now);
@@ -291,6 +291,26 @@ impl Engine {
         self.applied = None;
         self.write(sync, Instant::now());
         self.generation = self.kernel.generation().unwrap_or(0);
+    }
+}
+
+/// Says when another service proxy left its rules: whichever comes first would win.
+pub(super) fn others(kernel: &mut Kernel) {
+    match kernel.other_tables() {
+        Ok(tables) => {
+            let others: Vec<String> = tables
+                .iter()
+                .filter(|(_, name)| name == "kube-proxy")
+                .map(|(family, name)| format!("{family} {name}"))
+                .collect();
+            if !others.is_empty() {
+                warn!(
+                    "the rules of kube-proxy are still in the kernel (table {}): stop it and run \"kube-proxy --cleanup\" on this node",
+                    others.join(", table ")
+                );
+            }
+        }
+        Err(why) => warn!("whether another service proxy left rules cannot be told: {why}"),
     }
 }
 

@@ -8,7 +8,6 @@ use tracing::{info, warn};
 use super::Told;
 use super::desired::Desired;
 use super::diff::{Command, Transaction};
-use super::nft::{Kernel, Touched};
 use super::ruleset::{Element, Family, Ruleset};
 use crate::metrics::service_proxy::Metrics;
 use crate::model::Report;
@@ -17,8 +16,8 @@ use crate::model::Report;
 pub(super) enum Sync {
     /// What is desired changed, or was refused before.
     Change,
-    /// Somebody else wrote to our tables, or may have.
-    Repair(Touched),
+    /// Somebody else wrote to our tables, or may have: who, in words.
+    Repair(String),
     /// A look now and then.
     Look,
 }
@@ -225,26 +224,6 @@ impl Telling {
             *told = reports;
             differs
         });
-    }
-}
-
-/// Says when another service proxy left its rules: whichever comes first would win.
-pub(super) fn others(kernel: &mut Kernel) {
-    match kernel.other_tables() {
-        Ok(tables) => {
-            let others: Vec<String> = tables
-                .iter()
-                .filter(|(_, name)| name == "kube-proxy")
-                .map(|(family, name)| format!("{family} {name}"))
-                .collect();
-            if !others.is_empty() {
-                warn!(
-                    "the rules of kube-proxy are still in the kernel (table {}): stop it and run \"kube-proxy --cleanup\" on this node",
-                    others.join(", table ")
-                );
-            }
-        }
-        Err(why) => warn!("whether another service proxy left rules cannot be told: {why}"),
     }
 }
 

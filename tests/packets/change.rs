@@ -113,6 +113,27 @@ fn a_restart_changes_nothing_and_breaks_nothing() {
 }
 
 #[test]
+fn thousands_of_changes_are_written_together_and_the_last_one_holds() {
+    if !possible() {
+        return;
+    }
+    let net = Net::new();
+    let _servers = [(Side::B, "b"), (Side::C, "c")].map(|(side, name)| Server::start(&net, side, 8080, name));
+    let service = |endpoints: &[Side]| Service::new(1, endpoints);
+    let mut program = Program::start(&net, &service(&[Side::B]).cluster_yaml(), &["--cluster-cidr", PODS]);
+    for round in 0..3000 {
+        program.write(&service(&[[Side::B, Side::C][round % 2]]).cluster_yaml());
+    }
+    program.write(&service(&[Side::C]).cluster_yaml());
+    let place = service(&[]).cluster()[0];
+    until("the last one holds", || tcp(&net, Side::A, place), |outcome| outcome.name() == "c");
+    program.until_quiet();
+    assert_eq!(tcp(&net, Side::A, place).name(), "c");
+    let written = program.said().iter().filter(|line| line.contains("changed:")).count();
+    assert!(written < 1000, "{written} transactions for 3,001 changes");
+}
+
+#[test]
 fn what_changed_while_it_was_not_there_is_put_right_at_the_start() {
     if !possible() {
         return;

@@ -23,13 +23,18 @@ pub(super) struct Program {
 impl Program {
     /// Starts with these objects; ready when this returns.
     pub(super) fn start(net: &Net, yaml: &str, flags: &[&str]) -> Self {
+        let program = Self::begin(net, yaml, flags);
+        program.until_said("ready: ");
+        program
+    }
+
+    /// Starts with these objects.
+    pub(super) fn begin(net: &Net, yaml: &str, flags: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("all.yaml"), yaml).unwrap();
         let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let (child, said) = spawn(net, directory.path(), &flags);
-        let program = Self { child, said, directory, flags, number: 0 };
-        program.until_said("ready: ");
-        program
+        Self { child, said, directory, flags, number: 0 }
     }
 
     /// Replaces all objects.

@@ -87,3 +87,37 @@ impl Held {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::l4::ruleset::{Family, Key as ElementKey, SetId, Value};
+
+    fn group(last: u8) -> Arc<[Element]> {
+        let key = ElementKey::Address([10, 96, 0, last].into());
+        [Element { family: Family::Ip, set: SetId::ClusterIps, key, value: Value::None }].into()
+    }
+
+    #[test]
+    fn a_refused_service_is_left_out_until_it_changes() {
+        let (bad, good): (Owner, Owner) = ("n/bad".into(), "n/good".into());
+        let mut desired = Desired::default();
+        desired.ruleset.groups.insert(bad.clone(), group(1));
+        desired.ruleset.groups.insert(good.clone(), group(2));
+        let failure = Failure { command: Some(0), errno: 22, text: "Invalid argument".into() };
+        let mut held = Held::default();
+        assert!(held.hold(&bad, &failure, Some(&desired)));
+        assert!(!held.hold(&bad, &failure, Some(&desired)), "it cannot be to blame twice");
+        let rest = held.without(&desired.ruleset);
+        assert!(rest.groups.contains_key(&good) && !rest.groups.contains_key(&bad));
+        let told = held.with(&Arc::default());
+        assert_eq!((told[0].reason, told[0].object.key.to_string()), ("RulesRefused", "n/bad".into()));
+
+        held.release_changed(&desired.ruleset);
+        assert!(held.due().is_some(), "nothing changed");
+        desired.ruleset.groups.insert(bad.clone(), group(3));
+        held.release_changed(&desired.ruleset);
+        assert!(held.without(&desired.ruleset).groups.contains_key(&bad));
+        assert_eq!((held.due(), held.with(&Arc::default()).len()), (None, 0));
+    }
+}

@@ -46,3 +46,25 @@ fn wanted(command: &Command, desired: Option<&Ruleset>) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::l4::ruleset::{Chain, ChainId, Family, Pick, Pool};
+
+    #[test]
+    fn what_is_wanted_again_stays() {
+        let pick = |count| ChainId::Pick(Pick { pool: Pool::All, node_port: false, sticky: false, count });
+        let mut later = Later::default();
+        later.add(&[1, 2].map(|count| Command::DeleteChain(Family::Ip, pick(count))));
+        later.add(&[Command::DeleteChain(Family::Ip, pick(1))]);
+        assert!(later.take(Instant::now(), None).is_empty(), "too early");
+        let mut desired = Ruleset::default();
+        desired.chains.insert((Family::Ip, pick(2)), Arc::new(Chain::default()));
+        let due = later.due().unwrap() + WAIT;
+        assert_eq!(later.take(due, Some(&desired)), [Command::DeleteChain(Family::Ip, pick(1))]);
+        assert_eq!(later.due(), None);
+    }
+}

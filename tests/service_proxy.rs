@@ -38,6 +38,12 @@ metadata: {name: web-1, namespace: shop, labels: {kubernetes.io/service-name: we
 addressType: IPv4
 ports: [{port: 9}]
 endpoints: [{addresses: [127.0.0.1], nodeName: here}]
+---
+apiVersion: v1
+kind: Node
+metadata: {name: here}
+spec: {podCIDRs: [10.244.0.0/24]}
+status: {addresses: [{type: InternalIP, address: 192.0.2.1}]}
 ";
 
 fn slipway(args: &[&str]) -> Command {

@@ -62,6 +62,8 @@ pub fn service_proxy(config: &config::ServiceProxy, liberal: bool) -> l4::Option
             },
             masquerade_all: config.masquerade_all,
             liberal,
+            // The kernel does not lead packets from elsewhere to a loopback address.
+            loopback: config.mode == ProxyMode::Userspace,
         },
         mode: match config.mode {
             ProxyMode::Nftables => l4::Mode::Nftables,

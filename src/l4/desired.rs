@@ -39,6 +39,8 @@ pub struct Options {
     pub masquerade_all: bool,
     /// Packets that conntrack calls invalid are passed on (`net.netfilter.nf_conntrack_tcp_be_liberal`).
     pub liberal: bool,
+    /// Loopback addresses are taken like others: where sockets of this process serve, perhaps just for this machine.
+    pub loopback: bool,
 }
 
 /// How the addresses of pods are known.

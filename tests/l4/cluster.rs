@@ -84,6 +84,7 @@ impl Cluster {
                 node_ports: NodePorts::Primary,
                 masquerade_all: false,
                 liberal: false,
+                loopback: false,
             },
         };
         cluster.node(|_| {});

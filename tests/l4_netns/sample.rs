@@ -182,7 +182,13 @@ fn regular_chains() -> Vec<(ChainId, Option<Base>, Vec<Rule>)> {
             ],
         ),
         (C::UnservedNodePorts, vec![reject(&unserved_node_ports)]),
-        (C::Rejecting, vec![rule(&[Match::Tcp], Action::Reset, "connection refused"), rule(&[], Action::Reject, "port unreachable")]),
+        (
+            C::Rejecting,
+            vec![
+                rule(&[Match::Tcp], Action::Reset, "connection refused"),
+                rule(&[], Action::Reject, "port unreachable"),
+            ],
+        ),
     ];
     chains.extend([
         pick(Pool::All, false, false, 1),

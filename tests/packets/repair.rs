@@ -24,7 +24,11 @@ fn what_somebody_deletes_or_edits_comes_back() {
     // Tables and elements are listed in the order of their making.
     let rules = || {
         let listed = net.nft(&["-s", "list", "ruleset"]);
-        let mut lines: Vec<String> = listed.replace("elements = {", "").split(['\n', ',', '}']).map(|line| line.trim().to_owned()).collect();
+        let mut lines: Vec<String> = listed
+            .replace("elements = {", "")
+            .split(['\n', ',', '}'])
+            .map(|line| line.trim().to_owned())
+            .collect();
         lines.sort();
         lines
     };

@@ -2,15 +2,16 @@
 
 use std::net::IpAddr;
 
-/// Why that address is of no use, as the end of "10.0.0.1 is ...". `None`: it is fine.
-pub(super) fn fault(address: IpAddr) -> Option<&'static str> {
+/// Why that address is of no use, as the end of "10.0.0.1 is ...". `None`: it is fine. Where `loopback` is set, loopback
+/// addresses are.
+pub(super) fn fault(address: IpAddr, loopback: bool) -> Option<&'static str> {
     let mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
     let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
     if mapped {
         Some("an IPv4 address in the form of an IPv6 address: write it as IPv4")
     } else if address.is_unspecified() {
         Some("the unspecified address: use a real one")
-    } else if address.is_loopback() {
+    } else if address.is_loopback() && !loopback {
         Some("a loopback address, which every machine has for itself: use one that others reach")
     } else if address.is_multicast() || broadcast {
         Some("an address of many machines at once: use the address of one")
@@ -38,7 +39,9 @@ mod tests {
             ("ff02::1", false),
             ("::ffff:10.0.0.1", false),
         ] {
-            assert_eq!(fault(text.parse().unwrap()).is_none(), fine, "{text}");
+            let fault = |loopback| fault(text.parse().unwrap(), loopback).is_some();
+            assert_eq!(fault(false), !fine, "{text}");
+            assert_eq!(fault(true), !fine && !["127.0.0.1", "::1"].contains(&text), "{text}");
         }
     }
 }

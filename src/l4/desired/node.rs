@@ -29,13 +29,15 @@ pub(super) struct Here {
     pub(super) node: Name,
     pub(super) zone: Option<Name>,
     pub(super) addresses: Vec<IpAddr>,
+    /// Loopback addresses count like others.
+    pub(super) loopback: bool,
 }
 
 impl Facts {
     pub(super) fn of(snapshot: &Snapshot, options: &Options) -> Self {
         let node = snapshot.nodes.get(&options.node).map(AsRef::as_ref);
         let mut addresses = node.map(|node| node.addresses.clone()).unwrap_or_default();
-        addresses.retain(|known| address::fault(*known).is_none());
+        addresses.retain(|known| address::fault(*known, options.loopback).is_none());
         let pods = match &options.pods {
             Pods::Ranges(ranges) => ranges.clone(),
             Pods::NodeCidrs => node.map(|node| node.pod_cidrs.clone()).unwrap_or_default(),
@@ -52,6 +54,7 @@ impl Facts {
                 node: options.node.clone(),
                 zone: node.and_then(|node| node.zone.clone()).filter(|zone| !zone.is_empty()),
                 addresses,
+                loopback: options.loopback,
             },
             masquerade_all: options.masquerade_all,
             liberal: options.liberal,

@@ -55,15 +55,17 @@ pub(super) fn candidates<'a>(
         for number in ports.map(|known| known.port).filter(|number| *number != 0) {
             let endpoints = set.endpoints.iter();
             let endpoints = endpoints.filter(|endpoint| Family::of(endpoint.address) == family);
-            found.extend(endpoints.filter(|endpoint| address::fault(endpoint.address).is_none()).map(
-                |endpoint| Candidate {
-                    target: Target { address: endpoint.address, port: number },
-                    ready: endpoint.ready || unready_too,
-                    leaving: endpoint.serving && endpoint.terminating,
-                    on_node: endpoint.is_on(&here.node),
-                    topology: endpoint.topology.as_deref(),
-                },
-            ));
+            found.extend(
+                endpoints.filter(|endpoint| address::fault(endpoint.address, here.loopback).is_none()).map(
+                    |endpoint| Candidate {
+                        target: Target { address: endpoint.address, port: number },
+                        ready: endpoint.ready || unready_too,
+                        leaving: endpoint.serving && endpoint.terminating,
+                        on_node: endpoint.is_on(&here.node),
+                        topology: endpoint.topology.as_deref(),
+                    },
+                ),
+            );
         }
     }
     // Of one that is in several slices the best word counts.

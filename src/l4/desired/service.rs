@@ -120,7 +120,7 @@ impl Planner<'_> {
     fn usable(&mut self, addresses: &[IpAddr], field: &str) -> Vec<IpAddr> {
         let mut fine = Vec::new();
         for address in addresses {
-            match address::fault(*address) {
+            match address::fault(*address, self.here.loopback) {
                 None => fine.push(*address),
                 Some(fault) => {
                     let message = format!("{address} is ignored, it is {fault}");
@@ -150,6 +150,7 @@ impl Planner<'_> {
 
     /// Tells of the endpoints and ports that cannot be used; of each set once.
     fn look_at_endpoints(&mut self) {
+        let loopback = self.here.loopback;
         for set in self.sets {
             let old_form = set.object.kind == Kind::Endpoints;
             let warn = |field: &str, message| {
@@ -157,7 +158,8 @@ impl Planner<'_> {
                 Report::new(&set.object, Severity::Warning, "UnusableEndpoint", message).at(field, None)
             };
             let faults = set.endpoints.iter();
-            let faults = faults.filter_map(|it| address::fault(it.address).map(|fault| (it.address, fault)));
+            let faults =
+                faults.filter_map(|it| address::fault(it.address, loopback).map(|fault| (it.address, fault)));
             let faults: Vec<_> = faults.collect();
             if let Some((address, fault)) = faults.first() {
                 let more = match faults.len() - 1 {
@@ -317,6 +319,6 @@ impl Planner<'_> {
             ready && !endpoint.terminating && endpoint.is_on(&self.here.node)
         });
         let addresses = endpoints.map(|endpoint| endpoint.address);
-        addresses.filter(|it| address::fault(*it).is_none()).collect::<HashSet<_>>().len()
+        addresses.filter(|it| address::fault(*it, self.here.loopback).is_none()).collect::<HashSet<_>>().len()
     }
 }

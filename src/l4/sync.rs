@@ -143,7 +143,7 @@ impl Engine {
             self.flows.extend(desired::stale_udp(former, desired));
             self.clients.extend(desired::stale_clients(former, desired));
         }
-        self.write(Sync::Change, started);
+        self.write(&Sync::Change, started);
     }
 
     /// What is to be in the kernel: all that is desired, without what the kernel refuses.
@@ -152,12 +152,12 @@ impl Engine {
     }
 
     /// Writes what is missing, says how it went.
-    fn write(&mut self, sync: Sync, started: Instant) {
+    fn write(&mut self, sync: &Sync, started: Instant) {
         match self.bring_up_to_date() {
             Ok((transaction, read)) => {
                 self.retry = None;
                 self.backoff = BACKOFF.0;
-                self.telling.written(&sync, &transaction, self.applied.as_ref(), started.elapsed());
+                self.telling.written(sync, &transaction, self.applied.as_ref(), started.elapsed());
                 self.settle(&transaction, read);
             }
             Err(trouble) => {
@@ -265,11 +265,11 @@ impl Engine {
             self.look_again(Sync::Repair(touched.to_string()));
         }
         if self.retry.is_some_and(|at| at <= now) {
-            self.write(Sync::Change, now);
+            self.write(&Sync::Change, now);
         }
         if self.held.due().is_some_and(|at| at <= now) {
             self.held.release_all();
-            self.write(Sync::Change, now);
+            self.write(&Sync::Change, now);
         }
         let ready = self.later.take(now, self.desired.as_ref().map(|desired| &desired.ruleset));
         if !ready.is_empty()
@@ -289,7 +289,7 @@ impl Engine {
     fn look_again(&mut self, sync: Sync) {
         self.looked = Instant::now();
         self.applied = None;
-        self.write(sync, Instant::now());
+        self.write(&sync, Instant::now());
         self.generation = self.kernel.generation().unwrap_or(0);
     }
 }

@@ -195,7 +195,9 @@ impl Telling {
     /// Nothing is in force that was asked for.
     pub(super) fn failed(&mut self) {
         self.told = Instant::now();
-        Family::ALL.iter().for_each(|family| self.metrics.failed(family.label()));
+        for family in Family::ALL {
+            self.metrics.failed(family.label());
+        }
     }
 
     /// All is as it should be, and was looked after.
@@ -241,8 +243,8 @@ fn family_of(command: &Command) -> Family {
         | Command::AddChain(family, ..)
         | Command::FlushChain(family, _)
         | Command::DeleteChain(family, _)
-        | Command::AddRule(family, ..) => *family,
-        Command::AddElement(_, Element { family, .. })
+        | Command::AddRule(family, ..)
+        | Command::AddElement(_, Element { family, .. })
         | Command::DeleteElement(_, Element { family, .. }) => *family,
     }
 }

@@ -93,14 +93,20 @@ fn what_the_kernel_refuses_is_said_and_tried_again() {
     let _server = Server::start(&net, Side::B, 8080, "b");
     let service = Service::new(1, &[Side::B]);
     // Another process owns the name: nobody else may write there until it ends.
-    let mut owner = net.command(Side::Node, "nft").arg("-i").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut owner =
+        net.command(Side::Node, "nft").arg("-i").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     owner.stdin.as_mut().unwrap().write_all(b"add table ip slipway { flags owner; }\n").unwrap();
-    until("the other process has the table", || net.nft(&["list", "tables"]), |tables| tables.contains("slipway"));
+    until(
+        "the other process has the table",
+        || net.nft(&["list", "tables"]),
+        |tables| tables.contains("slipway"),
+    );
     let program = Program::begin(&net, &service.cluster_yaml(), &["--cluster-cidr", PODS]);
     let line = program.until_said("the kernel refused the rules");
     assert!(line.contains("next try"), "{line}");
     let health = || {
-        let curl = net.command(Side::Node, "curl").args(["-s", "http://127.0.0.1:10256/healthz"]).output().unwrap();
+        let curl =
+            net.command(Side::Node, "curl").args(["-s", "http://127.0.0.1:10256/healthz"]).output().unwrap();
         String::from_utf8(curl.stdout).unwrap()
     };
     assert!(health().contains("lastUpdated"), "{}", health());

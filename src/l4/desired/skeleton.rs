@@ -118,6 +118,14 @@ fn rules(family: Family, id: ChainId, facts: &Facts, usage: &Usage) -> Vec<Rule>
         ChainId::NodePorts => lookups(true),
         ChainId::Remembering => remembering(family, usage),
         ChainId::Masquerading => masquerading(family, facts),
+        ChainId::Unserved | ChainId::UnservedNodePorts | ChainId::Rejecting => refusing(id),
+        ChainId::Pick(pick) => picking(pick),
+    }
+}
+
+/// What has no endpoint.
+fn refusing(id: ChainId) -> Vec<Rule> {
+    match id {
         ChainId::Unserved => vec![
             rule([is_in(FRONTEND, SetId::NoEndpoints)], Action::Goto(ChainId::Rejecting), "no endpoints"),
             rule(
@@ -136,11 +144,10 @@ fn rules(family: Family, id: ChainId, facts: &Facts, usage: &Usage) -> Vec<Rule>
             matches.push(is_in(NODE_PORT, SetId::NoEndpoints));
             vec![rule(matches, Action::Goto(ChainId::Rejecting), "NodePort without endpoints")]
         }
-        ChainId::Rejecting => vec![
+        _ => vec![
             rule([Match::Tcp], Action::Reset, "connection refused"),
             rule([], Action::Reject, "port unreachable"),
         ],
-        ChainId::Pick(pick) => picking(pick),
     }
 }
 

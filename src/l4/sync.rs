@@ -262,7 +262,7 @@ impl Engine {
         if self.look.as_ref().is_some_and(|(at, _)| *at <= now)
             && let Some((_, touched)) = self.look.take()
         {
-            self.look_again(Sync::Repair(touched.to_string()));
+            self.look_again(&Sync::Repair(touched.to_string()));
         }
         if self.retry.is_some_and(|at| at <= now) {
             self.write(&Sync::Change, now);
@@ -280,16 +280,16 @@ impl Engine {
         if now.duration_since(self.looked) >= RESYNC && self.desired.is_some() {
             match self.kernel.generation() {
                 Ok(generation) if generation == self.generation => self.looked = now,
-                _ => self.look_again(Sync::Look),
+                _ => self.look_again(&Sync::Look),
             }
         }
         self.telling.heartbeat(self.retry.is_none() && self.desired.is_some());
     }
 
-    fn look_again(&mut self, sync: Sync) {
+    fn look_again(&mut self, sync: &Sync) {
         self.looked = Instant::now();
         self.applied = None;
-        self.write(&sync, Instant::now());
+        self.write(sync, Instant::now());
         self.generation = self.kernel.generation().unwrap_or(0);
     }
 }

@@ -104,7 +104,8 @@ packages() {
     done
     if [[ " $1 " == *" test "* ]]; then
         # The tests speak to Slipway with other people's clients, too.
-        for pair in curl:curl openssl:openssl nghttp:nghttp2-client; do
+        # Those of the service proxy are in network namespaces.
+        for pair in curl:curl openssl:openssl nghttp:nghttp2-client ip:iproute2 nft:nftables conntrack:conntrack; do
             command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
         done
     fi

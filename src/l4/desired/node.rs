@@ -101,6 +101,10 @@ fn reports(node: Option<&Node>, options: &Options, addresses: &[IpAddr]) -> Vec<
     let cidrs = options.pods == Pods::NodeCidrs;
     let warn = |reason, message: &str| Report::new(&object, Severity::Warning, reason, message);
     let Some(node) = node else {
+        // Sockets of this process listen on every address then.
+        if options.loopback {
+            return Vec::new();
+        }
         let needed = match (primary, cidrs) {
             (false, false) => return Vec::new(),
             (true, false) => "no NodePort is answered",
@@ -115,7 +119,7 @@ fn reports(node: Option<&Node>, options: &Options, addresses: &[IpAddr]) -> Vec<
     };
     let origin = node.origin.as_ref();
     let mut reports = Vec::new();
-    if primary && addresses.is_empty() {
+    if primary && addresses.is_empty() && !options.loopback {
         let message = "no address, so no NodePort is answered: wait for the Node's addresses, or say \
                        --nodeport-addresses";
         reports.push(warn("NodeAddressMissing", message).at("status.addresses", origin));

@@ -196,7 +196,6 @@ fn affinity_policies_and_udp_without_kube_proxy() {
     let namespace = alone.cluster.namespace("services");
     deploy(&namespace, "web", 2);
     let all = pods(&namespace, "web");
-    let both: BTreeSet<String> = all.iter().map(|(name, ..)| name.clone()).collect();
     let client = all[0].0.clone();
 
     // Affinity, switched off and on again.
@@ -254,7 +253,6 @@ fn affinity_policies_and_udp_without_kube_proxy() {
     namespace.kubectl(&["delete", "pod", &first, "--grace-period=1"]);
     let moved = || udp().and_then(|name| if name == first { Err(name) } else { Ok(name) });
     eventually("another server answers the same port", moved);
-    assert!(both.contains(&first));
 
     // Without any pod: refused at once.
     namespace.kubectl(&["scale", "deployment/web", "--replicas=0"]);

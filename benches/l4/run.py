@@ -208,9 +208,18 @@ class KubeProxy(Contender):
 
     def __init__(self, options, work):
         binary = subprocess.check_output([CLUSTER, "binary", "kubernetes"], text=True).strip()
-        flags = ["--kubeconfig", kubeconfig(), "--hostname-override", services.NODE, "--proxy-mode", "nftables"]
+        config = work / "kube-proxy.yaml"
         # Its default waits a second between two syncs.
-        flags += ["--cluster-cidr", RANGE, "--conntrack-max-per-core", "0", "--nftables-min-sync-period", "1ms"]
+        config.write_text(f"""apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: nftables
+clusterCIDR: {RANGE}
+hostnameOverride: {services.NODE}
+clientConnection: {{kubeconfig: {kubeconfig()}}}
+conntrack: {{maxPerCore: 0}}
+nftables: {{minSyncPeriod: 1ms}}
+""")
+        flags = ["--config", str(config)]
         super().__init__([binary, "kube-proxy", *flags], work)
 
     def settled(self):

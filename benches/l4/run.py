@@ -122,10 +122,10 @@ def changed(api, number):
     return (time.monotonic() - begin) * 1000
 
 
-def asked(place):
+def asked(place, patience_secs=1):
     """The address that the backend was asked at; None when nobody answered."""
     try:
-        with socket.create_connection(place, 1) as connection:
+        with socket.create_connection(place, patience_secs) as connection:
             return connection.recv(64).decode()
     except OSError:
         return None
@@ -167,7 +167,7 @@ class Contender(Process):
     def synced(self, count):
         """Seconds from the start until the first and the last Service answer."""
         for number in (0, count - 1, services.SINGLE):
-            until(lambda: self.check() or asked((services.cluster_ip(number), 80)), f"{self.name} serves", 0.005)
+            until(lambda: self.check() or asked((services.cluster_ip(number), 80), 0.02), f"{self.name} serves", 0.005)
         self.settled()
         return time.monotonic() - self.begin
 

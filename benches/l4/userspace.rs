@@ -67,7 +67,7 @@ mod linux {
             frontends: vec![Exposed { kind: Place::ExternalIp, frontend }],
             cluster: [Target { address: target.ip(), port: target.port() }].into(),
             local: Arc::default(),
-            on_node: Arc::default(),
+            serving: Arc::default(),
             has_endpoints: true,
             internal_local: false,
             external_local: false,

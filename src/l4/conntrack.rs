@@ -55,6 +55,29 @@ pub fn delete(stale: &[Stale], is_local: impl Fn(IpAddr) -> bool) -> Result<usiz
     Ok(deleted)
 }
 
+/// Removes the connections over UDP of these frontends that go elsewhere than to those that serve them; says how many there
+/// were. For what nobody told when it left.
+pub fn keep(
+    serving: &BTreeMap<Frontend, BTreeSet<Target>>,
+    is_local: impl Fn(IpAddr) -> bool,
+) -> Result<usize, Error> {
+    if serving.is_empty() {
+        return Ok(0);
+    }
+    let mut socket = Socket::open(0, ROOM)?;
+    let families: BTreeSet<Family> = serving.keys().map(|frontend| Family::of(frontend.address)).collect();
+    let mut deleted = 0;
+    for family in families {
+        let lost = |connection: &Connection| {
+            let known = connection.frontends(&is_local).into_iter().flatten().find_map(|it| serving.get(&it));
+            known.is_some_and(|serving| !serving.contains(&connection.answering))
+        };
+        let found = list(&mut socket, family, lost)?;
+        deleted += remove(&mut socket, family, &found)?;
+    }
+    Ok(deleted)
+}
+
 /// One connection.
 #[derive(Clone, Copy, Debug)]
 struct Connection {
@@ -78,16 +101,20 @@ impl Connection {
         wanted: &BTreeMap<Frontend, BTreeSet<Option<Target>>>,
         is_local: &impl Fn(IpAddr) -> bool,
     ) -> bool {
+        let target = (self.answering != self.destination).then_some(self.answering);
+        let has = |frontend: &Frontend| wanted.get(frontend).is_some_and(|targets| targets.contains(&target));
+        self.frontends(is_local).iter().flatten().any(has)
+    }
+
+    /// What its first packet was for: an address and port, and perhaps a port of the node.
+    fn frontends(&self, is_local: &impl Fn(IpAddr) -> bool) -> [Option<Frontend>; 2] {
         let Target { address, port } = self.destination;
         let exact = Frontend { address, protocol: Protocol::Udp, port };
         let any = match address {
             IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
-        let node_port = Frontend { address: any, ..exact };
-        let target = (self.answering != self.destination).then_some(self.answering);
-        let has = |frontend| wanted.get(frontend).is_some_and(|targets| targets.contains(&target));
-        has(&exact) || (has(&node_port) && is_local(address))
+        [Some(exact), is_local(address).then_some(Frontend { address: any, ..exact })]
     }
 }
 

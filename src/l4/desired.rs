@@ -24,7 +24,7 @@ use crate::model::health::HealthCheck;
 use crate::model::map::Map;
 use crate::model::{Key, Name, Report, Snapshot};
 
-pub use since::{Change, Stale, stale_clients, stale_udp};
+pub use since::{Change, Stale, serving_udp, stale_clients, stale_udp};
 
 /// What the operator said about this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,8 +92,9 @@ pub struct Proxied {
     pub cluster: Arc<[Target]>,
     /// The endpoints for policy Local, sorted. Empty when nothing about the port is Local.
     pub local: Arc<[Target]>,
-    /// Those of the two that run on this node.
-    pub on_node: Arc<[Target]>,
+    /// All that serve, ready or on their way out, whatever policies and hints choose; sorted. A connection to one of them
+    /// may go on.
+    pub serving: Arc<[Target]>,
     /// Whether there is a usable endpoint anywhere. Without: refused. With, but none for a client: dropped.
     pub has_endpoints: bool,
     /// `internalTrafficPolicy: Local`.

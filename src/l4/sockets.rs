@@ -60,7 +60,7 @@ impl Engine {
         let former = self.desired.replace(desired.clone());
         self.telling.computed(former.as_ref(), &desired);
         let ranges = (desired.node_port_ranges(), desired.pod_ranges());
-        if self.sockets.as_ref().is_none_or(|(_, node_ports, pods)| (&**node_ports, &**pods) != ranges) {
+        if self.sockets.as_ref().is_none_or(|(_, _, pods)| **pods != *ranges.1) {
             // The former ones give their places back first.
             self.sockets = None;
             let (node_ports, pods) = (ranges.0.to_vec(), ranges.1.to_vec());
@@ -70,6 +70,12 @@ impl Engine {
                 ..userspace::Options::default()
             };
             self.sockets = Some((Userspace::new(options).map_err(Error::Thread)?, node_ports, pods));
+        }
+        if let Some((sockets, node_ports, _)) = &mut self.sockets
+            && **node_ports != *ranges.0
+        {
+            sockets.set_node_ports(ranges.0);
+            *node_ports = ranges.0.to_vec();
         }
         let Some((sockets, ..)) = &mut self.sockets else { return Ok(()) };
         let refused = sockets.update(&desired.services);

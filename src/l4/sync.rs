@@ -4,14 +4,15 @@
 mod affinity;
 mod held;
 mod later;
+mod sweep;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 use tracing::{error, info, warn};
 
-use super::conntrack;
 use super::desired::{self, Desired, Stale};
 use super::diff::{Command, Transaction, adopt, diff};
 use super::nft::{Failure, Kernel, Touched, Watcher};
@@ -20,6 +21,7 @@ use super::telling::{Sync, Telling};
 use super::{Error, Told};
 use crate::metrics::service_proxy::Metrics;
 use crate::model::Snapshot;
+use crate::model::node::Node;
 use held::Held;
 use later::Later;
 
@@ -33,7 +35,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const RESYNC: Duration = Duration::from_mins(10);
 
 /// Services that are put aside in one go, before the rest waits for the next try.
-const ASIDE: usize = 256;
+const ASIDE: usize = 32;
 
 /// How often health is told while nothing changes.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -52,6 +54,10 @@ pub(super) struct Engine {
     flows: Vec<Stale>,
     /// Clients that are forgotten then.
     clients: Vec<Stale>,
+    /// When all flows and clients are looked at, whatever is known to have left.
+    sweep: Option<Instant>,
+    /// This Node, as it was when it was there last.
+    node: Option<Arc<Node>>,
     /// When a failed transaction is tried again, and the next wait.
     retry: Option<Instant>,
     backoff: Duration,
@@ -68,6 +74,8 @@ enum Trouble {
     Refused(Failure),
     /// The kernel could not be read.
     Unreadable(String),
+    /// So many Services are refused that the cause is another.
+    Many,
 }
 
 /// Follows snapshots until nobody sends any more. Runs on a thread of its own: reading a large table takes a while.
@@ -112,6 +120,8 @@ impl Engine {
             telling,
             flows: Vec::new(),
             clients: Vec::new(),
+            sweep: None,
+            node: None,
             retry: None,
             backoff: BACKOFF.0,
             look: None,
@@ -124,7 +134,7 @@ impl Engine {
     fn due(&self) -> Instant {
         let look = self.look.as_ref().map(|(at, _)| *at);
         let heartbeat = self.telling.told() + HEARTBEAT;
-        [self.retry, look, self.later.due(), self.held.due()]
+        [self.retry, look, self.later.due(), self.held.due(), self.sweep]
             .into_iter()
             .flatten()
             .fold(heartbeat, Instant::min)
@@ -134,7 +144,8 @@ impl Engine {
     fn take(&mut self, snapshot: &Snapshot) {
         let started = Instant::now();
         self.telling.noticed();
-        let desired = desired::desired(snapshot, &self.options, self.desired.as_ref());
+        let snapshot = self.with_node(snapshot);
+        let desired = desired::desired(&snapshot, &self.options, self.desired.as_ref());
         let former = self.desired.replace(desired);
         let Some(desired) = &self.desired else { return };
         self.telling.computed(former.as_ref(), desired);
@@ -143,7 +154,25 @@ impl Engine {
             self.flows.extend(desired::stale_udp(former, desired));
             self.clients.extend(desired::stale_clients(former, desired));
         }
-        self.write(&Sync::Change, started);
+        // While the kernel refuses, it is not asked more often because more changes.
+        if self.retry.is_none_or(|at| at <= started) {
+            self.write(&Sync::Change, started);
+        }
+    }
+
+    /// A Node that is gone is taken as it was, but for new connections from outside: its addresses and ranges are what
+    /// running pods go by.
+    fn with_node(&mut self, snapshot: &Snapshot) -> Snapshot {
+        let mut snapshot = snapshot.clone();
+        match (snapshot.nodes.get(&self.options.node), &self.node) {
+            (Some(node), _) => self.node = Some(node.clone()),
+            (None, Some(last)) => {
+                let gone = Node { deleting: true, ..Node::clone(last) };
+                snapshot.nodes.insert(self.options.node.clone(), Arc::new(gone));
+            }
+            (None, None) => {}
+        }
+        snapshot
     }
 
     /// What is to be in the kernel: all that is desired, without what the kernel refuses.
@@ -157,15 +186,19 @@ impl Engine {
             Ok((transaction, read)) => {
                 self.retry = None;
                 self.backoff = BACKOFF.0;
-                self.telling.written(sync, &transaction, self.applied.as_ref(), started.elapsed());
+                self.telling.written(sync, &transaction, self.applied.as_ref(), read, started.elapsed());
                 self.settle(&transaction, read);
             }
             Err(trouble) => {
                 let why = match trouble {
                     Trouble::Refused(failure) => format!("the kernel refused the rules: {failure}"),
                     Trouble::Unreadable(why) => format!("the kernel's rules cannot be read: {why}"),
+                    Trouble::Many => format!("the kernel refuses the rules of more than {ASIDE} Services"),
                 };
                 self.applied = None;
+                // What left meanwhile is found out when the rules are in force again.
+                self.flows = Vec::new();
+                self.clients = Vec::new();
                 self.retry = Some(Instant::now() + self.backoff);
                 error!("{why}; the rules stay as they are, the next try is in {} s", self.backoff.as_secs());
                 self.backoff = (self.backoff * 2).min(BACKOFF.1);
@@ -205,7 +238,9 @@ impl Engine {
             }
             let owner = failure.command.and_then(|at| owner(transaction.commands.get(at)?));
             match owner {
-                Some(owner) if self.held.hold(&owner, &failure, self.desired.as_ref()) => {
+                Some(owner)
+                    if is_about_it(&failure) && self.held.hold(&owner, &failure, self.desired.as_ref()) =>
+                {
                     error!(
                         "Service {owner}: the kernel refuses its rules ({failure}); it is left out, all others are served"
                     );
@@ -213,7 +248,7 @@ impl Engine {
                 _ => return Err(Trouble::Refused(failure)),
             }
         }
-        Err(Trouble::Unreadable(format!("more than {ASIDE} Services are refused in one go")))
+        Err(Trouble::Many)
     }
 
     fn apply(&mut self, commands: &[Command]) -> Result<(), Failure> {
@@ -221,32 +256,6 @@ impl Engine {
             return Ok(());
         }
         self.kernel.apply(commands)
-    }
-
-    /// What follows a transaction: what nothing leads to any more is removed later, clients of endpoints that left are
-    /// forgotten, UDP flows to them end. Of what was read from the kernel nobody told what left.
-    fn settle(&mut self, transaction: &Transaction, read: bool) {
-        self.later.add(&transaction.later);
-        let Some(desired) = &self.desired else { return };
-        let (flows, clients) = (std::mem::take(&mut self.flows), std::mem::take(&mut self.clients));
-        if !flows.is_empty() {
-            let started = Instant::now();
-            match conntrack::delete(&flows, |address| {
-                desired.node_port_ranges().iter().any(|range| range.contains(&address))
-            }) {
-                Ok(deleted) => self.telling.conntrack(started.elapsed(), deleted),
-                Err(why) => {
-                    warn!(
-                        "UDP flows to endpoints that left could not be ended: {why}; they end when idle for 2 minutes"
-                    );
-                }
-            }
-        }
-        if read {
-            affinity::forget_unknown(&mut self.kernel, desired);
-        } else if !clients.is_empty() {
-            affinity::forget(&mut self.kernel, &clients);
-        }
     }
 
     /// Somebody else wrote to our tables, or may have.
@@ -271,11 +280,14 @@ impl Engine {
             self.held.release_all();
             self.write(&Sync::Change, now);
         }
-        let ready = self.later.take(now, self.desired.as_ref().map(|desired| &desired.ruleset));
-        if !ready.is_empty()
-            && let Err(failure) = self.kernel.apply(&ready)
-        {
-            info!("chains that are not used any more stay for now: {failure}");
+        if self.sweep.is_some_and(|at| at <= now) {
+            self.sweep_all();
+        }
+        // One by one: what cannot be removed stays until the next look at the whole, and keeps nothing else.
+        for command in self.later.take(now, self.desired.as_ref().map(|desired| &desired.ruleset)) {
+            if let Err(failure) = self.kernel.apply(std::slice::from_ref(&command)) {
+                info!("what is not used any more stays for now: {failure}");
+            }
         }
         if now.duration_since(self.looked) >= RESYNC && self.desired.is_some() {
             match self.kernel.generation() {
@@ -312,6 +324,13 @@ pub(super) fn others(kernel: &mut Kernel) {
         }
         Err(why) => warn!("whether another service proxy left rules cannot be told: {why}"),
     }
+}
+
+/// Whether the kernel means the command itself: it is wrong, and not that there is no right or no memory.
+fn is_about_it(failure: &Failure) -> bool {
+    const NO_RIGHT: [i32; 2] = [1, 13];
+    const NO_ROOM: [i32; 3] = [12, 23, 105];
+    !NO_RIGHT.contains(&failure.errno) && !NO_ROOM.contains(&failure.errno)
 }
 
 /// Whose element a command is about.

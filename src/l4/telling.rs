@@ -92,6 +92,7 @@ impl Telling {
         sync: &Sync,
         transaction: &Transaction,
         applied: Option<&Ruleset>,
+        read: bool,
         took: Duration,
     ) {
         let now = now();
@@ -99,14 +100,16 @@ impl Telling {
         self.metrics.changed(services, endpoint_sets);
         self.metrics.pending(0, 0);
         for family in Family::ALL {
-            let full = !self.begun || !matches!(sync, Sync::Change);
+            let full = !self.begun || read;
             self.metrics.synced(family.label(), full, took, now as f64 / 1000.0);
             let commands = transaction.commands.iter().filter(|command| family_of(command) == family).count();
-            self.metrics.wrote(family.label(), commands);
+            if commands > 0 {
+                self.metrics.wrote(family.label(), commands);
+            }
         }
         let counts = Counts::of(&transaction.commands);
         if let Some(applied) = applied.filter(|_| counts.any() || !self.begun) {
-            self.in_force(applied, &transaction.commands, self.begun && matches!(sync, Sync::Change));
+            self.in_force(applied, &transaction.commands, self.begun && !read);
         }
         self.programmed(now);
         let what = format!("{counts} in {:.1} ms", took.as_secs_f64() * 1000.0);
@@ -198,6 +201,11 @@ impl Telling {
         for family in Family::ALL {
             self.metrics.failed(family.label());
         }
+        // Also when it was not a change that failed, but a repair.
+        let now = now();
+        self.to.health.send_modify(|health| {
+            health.pending.iter_mut().for_each(|pending| *pending = pending.or(Some(now)));
+        });
     }
 
     /// All is as it should be, and was looked after.

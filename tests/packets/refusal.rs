@@ -102,6 +102,29 @@ fn what_another_proxy_serves_and_what_has_no_address_is_left_alone() {
 }
 
 #[test]
+fn a_service_that_is_too_large_is_left_out_and_said() {
+    if !possible() {
+        return;
+    }
+    let net = Net::new();
+    let _server = Server::start(&net, Side::B, 8080, "b");
+    let service = Service::new(1, &[Side::B]);
+    let external: Vec<String> = (0..2000).map(|n| format!("10.1.{}.{}", n / 200, n % 200 + 1)).collect();
+    let ports: String = (1..=200).map(|n| format!("  - {{name: p{n}, port: {n}}}\n")).collect();
+    let large = format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: large}}\nspec:\n  clusterIP: 10.96.0.66\n  externalIPs: [{}]\n  ports:\n{ports}---\n",
+        external.join(", ")
+    );
+    let program =
+        Program::start(&net, &format!("{CLUSTER}{large}{}", service.yaml()), &["--cluster-cidr", PODS]);
+    for place in service.cluster() {
+        servers(&net, Side::Outside, place, Masqueraded);
+    }
+    let line = program.until_said("400400 addresses and ports");
+    assert!(line.contains("default/large"), "{line}");
+}
+
+#[test]
 fn an_absurd_service_does_not_take_others_with_it() {
     if !possible() {
         return;

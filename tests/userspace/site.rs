@@ -51,7 +51,7 @@ pub fn proxied(protocol: Protocol, place: Place, at: SocketAddr, endpoints: &[So
         has_endpoints: !cluster.is_empty(),
         cluster: cluster.into(),
         local: Arc::default(),
-        on_node: Arc::default(),
+        serving: Arc::default(),
         internal_local: false,
         external_local: false,
         affinity: None,

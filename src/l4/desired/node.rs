@@ -44,7 +44,7 @@ impl Facts {
         };
         let node_ports = match &options.node_ports {
             NodePorts::Primary => primary(&addresses),
-            NodePorts::Ranges(ranges) => ranges.clone(),
+            NodePorts::Ranges(ranges) => with_others(ranges),
         };
         let service_ranges = snapshot.service_ranges.values().flat_map(|range| range.cidrs.clone()).collect();
         Self {
@@ -86,6 +86,18 @@ impl Facts {
         });
         elements.collect()
     }
+}
+
+/// As kube-proxy has it: of a family that is not named, every address.
+fn with_others(ranges: &[IpNet]) -> Vec<IpNet> {
+    if ranges.is_empty() {
+        return Vec::new();
+    }
+    let everything = [IpAddr::from([0; 4]), IpAddr::from([0; 16])].map(|any| (Family::of(any), any));
+    let missing =
+        everything.into_iter().filter(|(family, _)| ranges.iter().all(|it| Family::of(it.addr()) != *family));
+    let missing = missing.filter_map(|(_, any)| IpNet::new(any, 0).ok());
+    ranges.iter().copied().chain(missing).collect()
 }
 
 /// The first address of each family.

@@ -32,7 +32,8 @@ pub(super) struct Wanted {
 pub(super) struct Selected {
     pub(super) cluster: Vec<Target>,
     pub(super) local: Vec<Target>,
-    pub(super) on_node: Vec<Target>,
+    /// All that serve, chosen or not.
+    pub(super) serving: Vec<Target>,
     /// The addresses that may talk to themselves through the Service on this node: those on it, and those that do not
     /// say where they are.
     pub(super) hairpin: Vec<IpAddr>,
@@ -82,14 +83,13 @@ pub(super) fn select(candidates: &[Candidate<'_>], wanted: Wanted, here: &Here) 
         if wanted.local { ready_or_leaving(candidates.iter().filter(|it| it.on_node)) } else { Vec::new() };
     let of = |chosen: &[&Candidate<'_>]| chosen.iter().map(|it| it.target).collect::<Vec<_>>();
     let used: Vec<_> = cluster.iter().chain(&local).copied().collect();
-    let on_node: BTreeSet<_> = used.iter().filter(|it| it.on_node).map(|it| it.target).collect();
     let unplaced = |it: &Candidate<'_>| it.topology.is_none_or(|topology| topology.node.is_none());
     let hairpin: BTreeSet<_> =
         used.iter().filter(|it| it.on_node || unplaced(it)).map(|it| it.target.address).collect();
     Selected {
         cluster: of(&cluster),
         local: of(&local),
-        on_node: on_node.into_iter().collect(),
+        serving: candidates.iter().filter(usable).map(|it| it.target).collect(),
         hairpin: hairpin.into_iter().collect(),
         any: candidates.iter().any(|it| usable(&it)),
     }

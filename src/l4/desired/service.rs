@@ -17,6 +17,7 @@ const AFFINITY_SECONDS: u32 = 10_800;
 const AFFINITY_MOST: u32 = 86_400;
 
 /// What is to be done for a Service.
+#[derive(Default)]
 pub(super) struct Plan {
     pub(super) ports: Vec<Planned>,
     /// Its usable cluster addresses, sorted.
@@ -36,14 +37,22 @@ pub(super) struct Planned {
     pub(super) hairpin: Vec<IpAddr>,
 }
 
+/// How much of one Service is served: what takes the kernel a few seconds at most.
+const MOST_PLACES: usize = 10_000;
+const MOST_ELEMENTS: usize = 200_000;
+const MOST_RANGES: usize = 2_000;
+
 /// What this node has to do for a Service; `None`: nothing.
 pub(super) fn plan(service: &Service, sets: &[Arc<EndpointSet>], here: &Here) -> Option<Plan> {
     let proxied = service.kind == ServiceKind::ClusterIp && !service.exposure.other_proxy;
-    if !proxied || service.cluster_ips.is_empty() {
+    if !proxied {
         return None;
     }
     let mut planner = Planner { service, sets, here, reports: Vec::new() };
     let addresses = planner.addresses();
+    if !planner.is_fine(&addresses) {
+        return Some(Plan { reports: planner.reports, ..Plan::default() });
+    }
     let affinity = planner.affinity();
     planner.look_at_endpoints();
     let mut ports = Vec::new();
@@ -175,6 +184,38 @@ impl Planner<'_> {
         }
     }
 
+    /// Whether there is an address, and not so much in all that other Services would have to wait for this one.
+    fn is_fine(&mut self, addresses: &Addresses) -> bool {
+        if self.service.cluster_ips.is_empty() {
+            let message = "no cluster address, so it is not served: add spec.clusterIP, an address of the Service range";
+            self.tell("ClusterIPMissing", "spec.clusterIP".to_owned(), message.to_owned());
+            return false;
+        }
+        let places = addresses.cluster.len() + addresses.balancer.len() + addresses.external.len() + 1;
+        let endpoints = |port: &ServicePort| -> usize {
+            let serve = |set: &&Arc<EndpointSet>| set.ports.iter().any(|known| known.name == port.name);
+            self.sets.iter().filter(serve).map(|set| set.endpoints.len()).sum()
+        };
+        let elements = places.saturating_mul(self.service.ports.iter().map(endpoints).sum());
+        let places = places.saturating_mul(self.service.ports.len());
+        let ranges = self.service.exposure.source_ranges.as_ref().map_or(0, Vec::len);
+        let restricted = addresses.balancer.len() * self.service.ports.len() * ranges;
+        let wrong = if places > MOST_PLACES {
+            format!("{places} addresses and ports, {MOST_PLACES} are served")
+        } else if elements > MOST_ELEMENTS {
+            format!("{elements} endpoints over all its addresses and ports, {MOST_ELEMENTS} are served")
+        } else if restricted > MOST_RANGES {
+            format!(
+                "{restricted} source ranges over all its load balancer addresses and ports, {MOST_RANGES} are served"
+            )
+        } else {
+            return true;
+        };
+        let message = format!("it is not served, it has {wrong}: use fewer, or several Services");
+        self.tell("TooLarge", "spec".to_owned(), message);
+        false
+    }
+
     /// Whether the port can be used and none before it is the same.
     fn is_new(
         &mut self,
@@ -243,10 +284,10 @@ impl Planner<'_> {
             listed(Place::ExternalIp, &addresses.external),
             node_port.map(|number| (Place::NodePort, any, number)).into_iter().collect(),
         ];
-        let mut frontends: Vec<Exposed> = Vec::new();
+        let (mut frontends, mut seen) = (Vec::new(), HashSet::new());
         for (kind, address, port_number) in all.into_iter().flatten() {
             let frontend = Frontend { address, protocol: protocol(port.protocol), port: port_number };
-            if !frontends.iter().any(|known| known.frontend == frontend) {
+            if seen.insert(frontend) {
                 frontends.push(Exposed { kind, frontend });
             }
         }
@@ -293,7 +334,7 @@ impl Planner<'_> {
         let wanted =
             Wanted { cluster: accessible || !internal_local, local: internal_local || external_local };
         let candidates = select::candidates(self.sets, port, family, service.publish_not_ready, self.here);
-        let Selected { cluster, local, on_node, hairpin, any } =
+        let Selected { cluster, local, serving, hairpin, any } =
             select::select(&candidates, wanted, self.here);
         let proxied = Proxied {
             port: port.name.clone(),
@@ -301,7 +342,7 @@ impl Planner<'_> {
             frontends,
             cluster: cluster.into(),
             local: local.into(),
-            on_node: on_node.into(),
+            serving: serving.into(),
             has_endpoints: any,
             internal_local,
             external_local,
@@ -319,6 +360,10 @@ impl Planner<'_> {
             ready && !endpoint.terminating && endpoint.is_on(&self.here.node)
         });
         let addresses = endpoints.map(|endpoint| endpoint.address);
-        addresses.filter(|it| address::fault(*it, self.here.loopback).is_none()).collect::<HashSet<_>>().len()
+        let fine: HashSet<_> =
+            addresses.filter(|it| address::fault(*it, self.here.loopback).is_none()).collect();
+        // A pod with an address of each family is one.
+        let six = fine.iter().filter(|address| address.is_ipv6()).count();
+        six.max(fine.len() - six)
     }
 }

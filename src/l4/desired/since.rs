@@ -53,12 +53,25 @@ impl Desired {
 pub fn stale_udp(former: &Desired, now: &Desired) -> Vec<Stale> {
     let udp = |frontend: &Frontend, _: &Proxied| frontend.protocol == Protocol::Udp;
     let (then, now) = views(former, now, udp);
-    let mut stale = left(&then, &now);
+    // A flow to an endpoint that still serves goes on, also when policy, hints or a better endpoint choose another now.
+    let mut stale = left(&then, &now, |view| &view.serving);
     let empty = |frontend: &Frontend| then.get(frontend).is_none_or(|view| view.targets.is_empty());
     let first = now.iter().filter(|(frontend, view)| !view.targets.is_empty() && empty(frontend));
     stale.extend(first.map(|(frontend, _)| Stale { frontend: *frontend, target: None }));
     stale.sort_unstable();
     stale
+}
+
+/// The endpoints that serve each UDP frontend with any: connections of these frontends to others lead nowhere.
+pub fn serving_udp(now: &Desired) -> BTreeMap<Frontend, BTreeSet<Target>> {
+    let mut serving: BTreeMap<Frontend, BTreeSet<Target>> = BTreeMap::new();
+    for port in now.services.values().flat_map(|ports| ports.iter()).filter(|port| !port.serving.is_empty()) {
+        let frontends = port.frontends.iter().map(|exposed| exposed.frontend);
+        for frontend in frontends.filter(|frontend| frontend.protocol == Protocol::Udp) {
+            serving.insert(frontend, port.serving.iter().copied().collect());
+        }
+    }
+    serving
 }
 
 /// Which clients are to be forgotten, sorted: those of endpoints that left, and all of a frontend that has no affinity any
@@ -75,7 +88,7 @@ pub fn stale_clients(former: &Desired, now: &Desired) -> Vec<Stale> {
             stale.push(Stale { frontend, target: None });
         }
     }
-    stale.extend(left(&kept, &now));
+    stale.extend(left(&kept, &now, |view| &view.targets));
     stale.sort_unstable();
     stale
 }
@@ -84,6 +97,7 @@ pub fn stale_clients(former: &Desired, now: &Desired) -> Vec<Stale> {
 #[derive(Default)]
 struct View {
     targets: BTreeSet<Target>,
+    serving: BTreeSet<Target>,
     outside_apart: bool,
 }
 
@@ -107,16 +121,16 @@ fn view(port: &Proxied, exposed: &Exposed) -> View {
     let outside_apart = port.is_outside_apart(exposed.kind);
     let outside: &[Target] = if outside_apart { &port.local } else { &[] };
     let targets = port.targets(exposed.kind).iter().chain(outside).copied().collect();
-    View { targets, outside_apart }
+    View { targets, serving: port.serving.iter().copied().collect(), outside_apart }
 }
 
 /// The targets that were there and are no longer.
-fn left(then: &Views, now: &Views) -> Vec<Stale> {
+fn left(then: &Views, now: &Views, of: impl Fn(&View) -> &BTreeSet<Target>) -> Vec<Stale> {
     let nothing = View::default();
     let mut stale = Vec::new();
     for (frontend, view) in then {
         let new = now.get(frontend).unwrap_or(&nothing);
-        let gone = view.targets.difference(&new.targets);
+        let gone = of(view).difference(of(new));
         stale.extend(gone.map(|target| Stale { frontend: *frontend, target: Some(*target) }));
     }
     stale

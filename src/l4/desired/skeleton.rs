@@ -70,8 +70,9 @@ fn base(id: ChainId) -> Option<Base> {
         ChainId::FilterOutputEarly => (HookType::Filter, Hook::Output, -110),
         ChainId::NatPrerouting => (HookType::Nat, Hook::Prerouting, -100),
         ChainId::NatOutput => (HookType::Nat, Hook::Output, -100),
-        ChainId::NatInput => (HookType::Nat, Hook::Input, 100),
-        ChainId::NatPostrouting => (HookType::Nat, Hook::Postrouting, 100),
+        // Before others who masquerade at 100: after the first that does, no chain of this kind sees the packet.
+        ChainId::NatInput => (HookType::Nat, Hook::Input, 99),
+        ChainId::NatPostrouting => (HookType::Nat, Hook::Postrouting, 99),
         ChainId::FilterForward => (HookType::Filter, Hook::Forward, 0),
         ChainId::FilterInput => (HookType::Filter, Hook::Input, 0),
         ChainId::FilterOutput => (HookType::Filter, Hook::Output, 0),

@@ -177,7 +177,9 @@ impl<'a> Update<'a> {
         }
         self.replace(&key, &former, Some(Entry { claims, check, drawn, without_local }));
         let ports: Vec<Proxied> = plan.ports.into_iter().map(|port| port.proxied).collect();
-        if self.next.services.get(&key).is_none_or(|known| **known != *ports) {
+        if ports.is_empty() {
+            self.next.services.remove(&key);
+        } else if self.next.services.get(&key).is_none_or(|known| **known != *ports) {
             self.next.services.insert(key.clone(), ports.into());
         }
         self.tell(key, plan.reports);

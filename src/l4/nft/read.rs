@@ -10,17 +10,19 @@ use crate::l4::netlink::{Error, Message, Writer, attribute, be32, text};
 use crate::l4::ruleset::{Base, ChainId, Element, Family, Hook, HookType, SetId, SetKind, TABLE};
 
 /// How often what changes while it is read is read again.
-const TRIES: u32 = 10;
+const TRIES: u32 = 4;
 
 impl Kernel {
-    /// Everything of ours that is in the kernel, as it is between two transactions.
+    /// Everything of ours that is in the kernel, as it is between two transactions; when others write all the time, as well as
+    /// that can be told.
     pub fn read(&mut self) -> Result<Found, Error> {
         let mut before = self.generation()?;
+        let mut last = None;
         for _ in 0..TRIES {
-            let (found, whole) = match self.look() {
-                Ok(read) => read,
+            let (found, whole, was_there) = match self.look() {
+                Ok((found, whole)) => (found, whole, true),
                 // A set that was there a moment ago.
-                Err(error) if error.errno == NOT_THERE => (Found::default(), false),
+                Err(error) if error.errno == NOT_THERE => (Found::default(), false, false),
                 Err(error) => return Err(error),
             };
             let after = self.generation()?;
@@ -28,8 +30,11 @@ impl Kernel {
                 return Ok(found);
             }
             before = after;
+            last = Some(found).filter(|_| was_there);
         }
-        Err(Error::new("cannot read the rules: somebody changes them all the time", 0))
+        // Others write to their tables all the time. Of ours little can be wrong then: what is added twice does no harm,
+        // and what is removed though it is gone is refused, and read again.
+        last.ok_or_else(|| Error::new("cannot read the rules: somebody changes them all the time", 0))
     }
 
     fn look(&mut self) -> Result<(Found, bool), Error> {

@@ -173,7 +173,7 @@ mod tests {
             frontends: Vec::new(),
             cluster: [target(1), target(2)].into(),
             local: [target(3)].into(),
-            on_node: Arc::default(),
+            serving: Arc::default(),
             has_endpoints: true,
             internal_local: false,
             external_local: false,

@@ -22,7 +22,7 @@ use crate::model::{Key, Name};
 const CLOSED: Duration = Duration::from_secs(1);
 
 /// A port of a Service among its others.
-type PortId = (Name, Family);
+type PortId = (Name, Family, Option<(Protocol, u16)>);
 
 /// A place to listen: what only one socket can have.
 type Listen = (SocketAddr, Protocol);
@@ -91,9 +91,9 @@ impl State {
             let held = self.services.entry(key.clone()).or_default();
             held.ignored = sctp(all);
             held.refused.clear();
-            held.ports.retain(|id, _| all.iter().any(|port| same(port, id)));
+            held.ports.retain(|known, _| all.iter().any(|port| id(port) == *known));
             for (at, port) in all.iter().enumerate() {
-                let id = (port.port.clone(), port.family);
+                let id = id(port);
                 match held.ports.get(&id) {
                     Some(known) => known.set(all.clone(), at),
                     None => {
@@ -187,7 +187,7 @@ impl State {
         for port in all {
             let served = port.frontends.iter().filter(|exposed| is_served(port, exposed.kind));
             for exposed in served.filter(|exposed| exposed.frontend.protocol != Protocol::Sctp) {
-                let wanted = Wanted { exposed: *exposed, port: (port.port.clone(), port.family) };
+                let wanted = Wanted { exposed: *exposed, port: id(port) };
                 let frontend = exposed.frontend;
                 for address in self.addresses(frontend) {
                     let listen = (SocketAddr::new(address, frontend.port), frontend.protocol);
@@ -214,8 +214,10 @@ fn bind((address, protocol): Listen) -> std::io::Result<Bound> {
     }
 }
 
-fn same(port: &Proxied, (name, family): &PortId) -> bool {
-    port.port == *name && port.family == *family
+/// Its name and family, and what tells two without a name apart: its number, which all of its addresses share.
+fn id(port: &Proxied) -> PortId {
+    let number = port.frontends.first().map(|exposed| (exposed.frontend.protocol, exposed.frontend.port));
+    (port.port.clone(), port.family, number)
 }
 
 fn sctp(all: &[Proxied]) -> Vec<Frontend> {

@@ -70,7 +70,7 @@ fn a_client_moves_on_when_its_endpoint_leaves_and_only_then() {
         program.write(&Service::new(1, &others).with(STICKY).cluster_yaml());
         let second = until("another answers", ask, |name| *name != first);
         program.write(&Service::new(1, &all).with(STICKY).cluster_yaml());
-        program.until_quiet();
+        program.until_in_force(&net);
         assert_eq!(names(ask), BTreeSet::from([second]));
     }
 }

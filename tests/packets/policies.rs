@@ -254,7 +254,7 @@ fn hints_keep_traffic_in_the_zone() {
     // One endpoint without a hint: all are used again.
     program.write(&hinted(["zone-2", "zone-1", ""]));
     let look = || {
-        let names = both(&net, Side::C, service.cluster()[0]);
+        let names = both(&net, Side::Outside, service.cluster()[0]);
         names.map(|outcome| outcome.name().to_owned())
     };
     until("another zone answers", look, |names| names.iter().any(|name| name != "b"));

@@ -18,6 +18,8 @@ pub(super) struct Program {
     directory: TempDir,
     flags: Vec<String>,
     number: usize,
+    /// What was written last.
+    yaml: String,
 }
 
 impl Program {
@@ -34,12 +36,13 @@ impl Program {
         fs::write(directory.path().join("all.yaml"), yaml).unwrap();
         let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let (child, said) = spawn(net, directory.path(), &flags);
-        Self { child, said, directory, flags, number: 0 }
+        Self { child, said, directory, flags, number: 0, yaml: yaml.to_owned() }
     }
 
     /// Replaces all objects.
     pub(super) fn write(&mut self, yaml: &str) {
         self.number += 1;
+        yaml.clone_into(&mut self.yaml);
         let new = self.directory.path().join(format!(".new-{}", self.number));
         fs::write(&new, yaml).unwrap();
         fs::rename(new, self.directory.path().join("all.yaml")).unwrap();
@@ -63,19 +66,16 @@ impl Program {
         until(&format!("{text:?} is said {count} times"), find, |(found, _)| *found >= count);
     }
 
-    /// Waits until what was written last is in force: a change of another object, written after it, is.
-    pub(super) fn until_quiet(&mut self) {
-        let before = self.said().len();
-        self.number += 1;
+    /// Waits until what was written last is in force: it is written once more with another Service, which the kernel then knows.
+    pub(super) fn until_in_force(&mut self, net: &Net) {
+        let address = format!("10.96.200.{}", self.number % 200 + 1);
         let marker = format!(
-            "apiVersion: v1\nkind: Service\nmetadata: {{name: marker}}\nspec: {{clusterIP: 10.96.200.{}, ports: [{{port: 1}}]}}\n",
-            self.number % 200 + 1
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: marker}}\nspec: {{clusterIP: {address}, ports: [{{port: 1}}]}}\n"
         );
-        let new = self.directory.path().join(format!(".new-{}", self.number));
-        fs::write(&new, marker).unwrap();
-        fs::rename(new, self.directory.path().join("marker.yaml")).unwrap();
-        let find = || self.said()[before..].iter().filter(|line| line.contains("changed:")).count();
-        until("the marker is in force", find, |count| *count > 0);
+        let yaml = format!("{}{marker}", self.yaml);
+        self.write(&yaml);
+        let known = || net.nft(&["list", "set", "ip", "slipway", "cluster-ips"]);
+        until("what was written last is in force", known, |set| set.contains(&address));
     }
 
     /// Everything that was said so far.

@@ -171,9 +171,9 @@ impl Telling {
         }
         self.programmed(now);
         let what = format!("{places} places are listened on, {:.1} ms", took.as_secs_f64() * 1000.0);
-        if self.begun {
+        if self.begun && services + endpoint_sets > 0 {
             info!("{services} Services and {endpoint_sets} endpoint sets changed: {what}");
-        } else {
+        } else if !self.begun {
             info!("ready: {services} Services and {endpoint_sets} endpoint sets; {what}");
         }
         self.begun = true;

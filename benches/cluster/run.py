@@ -5,7 +5,6 @@ Starts a control plane without nodes (tests/cluster/up 0), fills it, and runs Sl
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(REPOSITORY / "benches" / "proxy")]
 
+import inside  # noqa: E402
 import objects  # noqa: E402
 import report  # noqa: E402
 from api import CLUSTER, Api, create_all  # noqa: E402
@@ -26,27 +26,6 @@ NAME = "slipway-bench"
 DEADLINE_SECS = 120
 HTTP, HEALTH = 80, 10254
 PUBLISHED = "192.0.2.7"
-
-
-def main():
-    """Outside: starts the cluster and itself inside of its network. Inside: measures."""
-    options = arguments()
-    os.environ["SLIPWAY_CLUSTER"] = NAME
-    if options.inside:
-        try:
-            measure(options)
-        except Failed as error:
-            sys.exit(f"bench: {error}")
-        return
-    if not Path(options.slipway).exists():
-        sys.exit(f"bench: there is no {options.slipway}: cargo build --release, or name one with --slipway")
-    try:
-        subprocess.run([CLUSTER, "up", "0"], check=True)
-        inside = [CLUSTER, "exec", sys.executable, __file__, "--inside", *sys.argv[1:]]
-        code = subprocess.run(inside).returncode
-    finally:
-        subprocess.run([CLUSTER, "down"])
-    sys.exit(code)
 
 
 def arguments():
@@ -215,4 +194,4 @@ def show(results, options):
 
 
 if __name__ == "__main__":
-    main()
+    inside.run(NAME, __file__, arguments(), measure)

@@ -6,7 +6,6 @@ control plane's network namespace, one after the other. Needs root and Go.
 """
 
 import argparse
-import os
 import socket
 import subprocess
 import sys
@@ -18,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(REPOSITORY / "benches" / "cluster"), str(REPOSITORY / "benches" / "proxy")]
 
+import inside  # noqa: E402
 import report  # noqa: E402
 import services  # noqa: E402
 from api import CLUSTER, Api, create_all  # noqa: E402
@@ -26,27 +26,6 @@ from machine import Failed, Process  # noqa: E402
 NAME = "slipway-bench-l4"
 DEADLINE_SECS = 300
 RANGE = "10.244.0.0/16"
-
-
-def main():
-    """Outside: starts the cluster and itself inside of its network. Inside: measures."""
-    options = arguments()
-    os.environ["SLIPWAY_CLUSTER"] = NAME
-    if options.inside:
-        try:
-            measure(options)
-        except Failed as error:
-            sys.exit(f"bench: {error}")
-        return
-    if not Path(options.slipway).exists():
-        sys.exit(f"bench: there is no {options.slipway}: cargo build --release, or name one with --slipway")
-    try:
-        subprocess.run([CLUSTER, "up", "0"], check=True)
-        inside = [CLUSTER, "exec", sys.executable, __file__, "--inside", *sys.argv[1:]]
-        code = subprocess.run(inside).returncode
-    finally:
-        subprocess.run([CLUSTER, "down"])
-    sys.exit(code)
 
 
 def arguments():
@@ -267,4 +246,4 @@ def show(results, options):
 
 
 if __name__ == "__main__":
-    main()
+    inside.run(NAME, __file__, arguments(), measure)

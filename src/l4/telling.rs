@@ -296,3 +296,31 @@ impl std::fmt::Display for Counts {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::watch;
+
+    use super::*;
+
+    #[test]
+    fn what_failed_is_pending_until_it_is_put_right_also_without_a_change() {
+        let to = Told {
+            health: watch::Sender::default(),
+            checks: watch::Sender::new(Arc::default()),
+            reports: watch::Sender::default(),
+        };
+        let health = to.health.subscribe();
+        let mut telling = Telling::new(to, Metrics::default());
+        telling.heartbeat(true);
+        assert_eq!(health.borrow().pending, [None; 2]);
+        telling.failed();
+        let since = health.borrow().pending;
+        assert!(since.iter().all(Option::is_some));
+        telling.heartbeat(false);
+        telling.failed();
+        assert_eq!(health.borrow().pending, since, "it fails since then");
+        telling.heartbeat(true);
+        assert_eq!(health.borrow().pending, [None; 2]);
+    }
+}

@@ -104,15 +104,16 @@ fn what_the_kernel_refuses_is_said_and_tried_again() {
     let program = Program::begin(&net, &service.cluster_yaml(), &["--cluster-cidr", PODS]);
     let line = program.until_said("the kernel refused the rules");
     assert!(line.contains("next try"), "{line}");
-    let health = || {
-        let curl =
-            net.command(Side::Node, "curl").args(["-s", "http://127.0.0.1:10256/healthz"]).output().unwrap();
+    let ready = || {
+        let args = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:10256/readyz"];
+        let curl = net.command(Side::Node, "curl").args(args).output().unwrap();
         String::from_utf8(curl.stdout).unwrap()
     };
-    assert!(health().contains("lastUpdated"), "{}", health());
+    assert_eq!(ready(), "503", "nothing is in force yet");
     owner.kill().unwrap();
     owner.wait().unwrap();
     program.until_said("ready: ");
+    until("it is ready", ready, |code| code == "200");
     for place in service.cluster() {
         assert!(matches!(tcp(&net, Side::A, place), Answered(..)), "{place}");
     }

@@ -96,7 +96,7 @@ impl Answer {
 pub(in crate::l4) enum Next<'a> {
     /// Messages.
     Bytes(&'a [u8]),
-    /// Nothing, for now.
+    /// Nothing waits.
     Nothing,
     /// Something that did not fit was lost.
     Lost,

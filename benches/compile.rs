@@ -83,6 +83,8 @@ fn endpoints(n: usize, count: u8) -> EndpointSet {
         serving: true,
         terminating: false,
         topology: None,
+        hostname: None,
+        pod: None,
     };
     EndpointSet {
         object: ObjectRef::new(Kind::EndpointSlice, "ns", format!("app-{n}-x")),

@@ -13,7 +13,8 @@
 //! 9. [`proxy`]: the life of a request. [`admin`]: health, metrics, what is in force. [`status`]: what is written back to
 //!    the cluster. [`admission`]: what is checked before the cluster takes it.
 //! 10. [`l4`]: the node's Services, in the kernel or with sockets of its own.
-//! 11. [`config`], [`app`], [`cli`]: what the operator asked for, which tasks run, what people type.
+//! 11. [`dns`]: the cluster's DNS server.
+//! 12. [`config`], [`app`], [`cli`]: what the operator asked for, which tasks run, what people type.
 
 pub mod admin;
 pub mod admission;
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod compile;
 pub mod config;
 pub mod controller;
+pub mod dns;
 pub mod l4;
 pub mod metrics;
 pub mod model;

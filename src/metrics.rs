@@ -7,6 +7,7 @@
 
 pub mod admission;
 mod control;
+pub mod dns;
 mod process;
 mod publishing;
 mod requests;

@@ -7,6 +7,7 @@ pub mod list;
 pub mod log;
 pub mod map;
 pub mod node;
+pub mod pod;
 pub mod policy;
 pub mod route;
 pub mod selector;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use certificate::Secret;
 use map::Map;
 use node::{Node, ServiceRange};
+use pod::Pod;
 use route::{Ingress, IngressClass};
 use selector::Labels;
 use service::{EndpointSet, Service};
@@ -268,6 +270,8 @@ pub struct Snapshot {
     pub namespaces: Map<Name, Arc<Labels>>,
     /// The Nodes that are read, by name: with an API server only the one this runs on.
     pub nodes: Map<Name, Arc<Node>>,
+    /// The Pods that are read, by key: only for DNS that verifies them.
+    pub pods: Map<Key, Arc<Pod>>,
     /// The ranges that Service addresses come from, by the name of their ServiceCIDR.
     pub service_ranges: Map<Name, Arc<ServiceRange>>,
     /// The global settings (ConfigMap and `--set`).

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::model::certificate::Secret;
 use crate::model::node::{Node, ServiceRange};
+use crate::model::pod::Pod;
 use crate::model::route::{Ingress, IngressClass};
 use crate::model::selector::Labels;
 use crate::model::service::{EndpointSet, Service};
@@ -60,6 +61,8 @@ pub enum Object {
     Node(Node),
     /// A ServiceCIDR.
     ServiceRange(ServiceRange),
+    /// A Pod that DNS answers for.
+    Pod(Pod),
     /// The global settings.
     Settings(Settings),
     /// An object that is known but not used: only counted.
@@ -99,6 +102,7 @@ pub struct Store {
     namespaces: Table<Name, Labels>,
     nodes: Table<Name, Node>,
     service_ranges: Table<Name, ServiceRange>,
+    pods: Table<Key, Pod>,
     endpoints: Endpoints,
     counted: BTreeMap<Kind, Table<Key, ()>>,
     settings: Arc<Settings>,
@@ -119,6 +123,7 @@ impl Store {
             namespaces: Table::new(|a, b| a == b),
             nodes: Table::new(|a, b| a == b),
             service_ranges: Table::new(|a, b| a == b),
+            pods: Table::new(|a, b| a == b),
             endpoints: Endpoints::new(),
             counted: BTreeMap::new(),
             settings: Arc::default(),
@@ -166,6 +171,7 @@ impl Store {
             namespaces: self.namespaces.live(),
             nodes: self.nodes.live(),
             service_ranges: self.service_ranges.live(),
+            pods: self.pods.live(),
             settings: self.settings.clone(),
             reports: self
                 .flat_reports
@@ -187,6 +193,7 @@ impl Store {
         counts.insert(Kind::Namespace, self.namespaces.len());
         counts.insert(Kind::Node, self.nodes.len());
         counts.insert(Kind::ServiceCIDR, self.service_ranges.len());
+        *counts.entry(Kind::Pod).or_default() += self.pods.len();
         *counts.entry(Kind::Secret).or_default() += self.secrets.len();
         counts.insert(Kind::EndpointSlice, self.endpoints.len(Kind::EndpointSlice));
         counts.insert(Kind::Endpoints, self.endpoints.len(Kind::Endpoints));
@@ -207,6 +214,7 @@ impl Store {
             Object::Namespace { name, labels } => self.namespaces.put(name, labels),
             Object::Node(node) => self.nodes.put(node.object.key.name.clone(), node),
             Object::ServiceRange(range) => self.service_ranges.put(range.object.key.name.clone(), range),
+            Object::Pod(pod) => self.pods.put(pod.object.key.clone(), pod),
             Object::Settings(settings) => {
                 let changed = *self.settings != settings;
                 if changed {
@@ -231,6 +239,10 @@ impl Store {
             Kind::Namespace => self.namespaces.remove(&object.key.name),
             Kind::Node => self.nodes.remove(&object.key.name),
             Kind::ServiceCIDR => self.service_ranges.remove(&object.key.name),
+            Kind::Pod => {
+                self.counted(Kind::Pod).remove(&object.key);
+                self.pods.remove(&object.key)
+            }
             // A Secret that is no certificate is only counted.
             Kind::Secret => {
                 self.counted(Kind::Secret).remove(&object.key);
@@ -255,6 +267,10 @@ impl Store {
             Kind::Namespace => self.namespaces.keep(&object.key.name),
             Kind::Node => self.nodes.keep(&object.key.name),
             Kind::ServiceCIDR => self.service_ranges.keep(&object.key.name),
+            Kind::Pod => {
+                self.counted(Kind::Pod).keep(&object.key);
+                self.pods.keep(&object.key);
+            }
             Kind::Secret => {
                 self.counted(Kind::Secret).keep(&object.key);
                 self.secrets.keep(&object.key);
@@ -275,6 +291,10 @@ impl Store {
             Kind::Namespace => self.namespaces.begin(),
             Kind::Node => self.nodes.begin(),
             Kind::ServiceCIDR => self.service_ranges.begin(),
+            Kind::Pod => {
+                self.counted(Kind::Pod).begin();
+                self.pods.begin();
+            }
             Kind::Secret => {
                 self.counted(Kind::Secret).begin();
                 self.secrets.begin();
@@ -292,6 +312,10 @@ impl Store {
             Kind::Namespace => self.namespaces.complete(),
             Kind::Node => self.nodes.complete(),
             Kind::ServiceCIDR => self.service_ranges.complete(),
+            Kind::Pod => {
+                self.counted(Kind::Pod).complete();
+                self.pods.complete()
+            }
             Kind::Secret => {
                 self.counted(Kind::Secret).complete();
                 self.secrets.complete()

@@ -130,6 +130,8 @@ impl Dice {
             serving: true,
             terminating: false,
             topology: None,
+            hostname: None,
+            pod: None,
         };
         EndpointSet {
             object: ObjectRef { kind: Kind::EndpointSlice, key: key.clone() },

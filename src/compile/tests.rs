@@ -104,6 +104,8 @@ fn ready(address: &str) -> Endpoint {
         serving: true,
         terminating: false,
         topology: None,
+        hostname: None,
+        pod: None,
     }
 }
 

@@ -127,6 +127,10 @@ pub struct Endpoint {
     pub terminating: bool,
     /// Where it runs and who should use it; `None` when nothing is said.
     pub topology: Option<Arc<Topology>>,
+    /// Its name in DNS: `hostname`; read for DNS only.
+    pub hostname: Option<Name>,
+    /// The pod it is, `targetRef.name` of kind Pod; read for DNS only.
+    pub pod: Option<Name>,
 }
 
 /// Where an endpoint runs, and who should use it.

@@ -24,6 +24,8 @@ fn endpoints(kind: Kind, name: &str, service: &str, last: u8) -> Update {
         serving: true,
         terminating: false,
         topology: None,
+        hostname: None,
+        pod: None,
     };
     let set = EndpointSet {
         object: object.clone(),

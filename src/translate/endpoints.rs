@@ -11,7 +11,7 @@ use k8s_openapi::api::discovery::v1 as discovery;
 use super::service::protocol;
 use super::{namespaced, value};
 use crate::model::service::{Endpoint, EndpointPort, EndpointSet};
-use crate::model::{Key, Kind, ObjectRef, Origin, Report, Severity};
+use crate::model::{Key, Kind, Name, ObjectRef, Origin, Report, Severity};
 use topology::{Topologies, triggered};
 
 /// The label that says which Service a slice belongs to.
@@ -49,6 +49,8 @@ pub fn endpoint_slice(
     let mut topologies = Topologies::default();
     for (at, endpoint) in object.endpoints.iter().flatten().enumerate() {
         let topology = topologies.of_slice(endpoint);
+        let hostname = label(endpoint.hostname.as_deref());
+        let pod = pod(endpoint.target_ref.as_ref());
         let conditions = endpoint.conditions.clone().unwrap_or_default();
         let ready = conditions.ready.unwrap_or(true);
         let serving = conditions.serving.unwrap_or(ready);
@@ -61,6 +63,8 @@ pub fn endpoint_slice(
                 serving,
                 terminating,
                 topology: topology.clone(),
+                hostname: hostname.clone(),
+                pod: pod.clone(),
             }));
         }
     }
@@ -102,12 +106,23 @@ pub fn endpoints(
                     serving: ready,
                     terminating: false,
                     topology: topologies.of_node(entry.node_name.as_deref()),
+                    hostname: label(entry.hostname.as_deref()),
+                    pod: pod(entry.target_ref.as_ref()),
                 }));
             }
         }
         sets.push(set);
     }
     Ok((sets, told.reports))
+}
+
+fn label(text: Option<&str>) -> Option<Name> {
+    text.filter(|text| !text.is_empty()).map(Name::from)
+}
+
+fn pod(reference: Option<&core::ObjectReference>) -> Option<Name> {
+    let reference = reference.filter(|reference| reference.kind.as_deref() == Some("Pod"))?;
+    label(reference.name.as_deref())
 }
 
 /// Where to tell what is wrong.

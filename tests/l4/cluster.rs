@@ -181,6 +181,8 @@ pub(crate) fn endpoint(address: &str, node: &str) -> Endpoint {
         serving: true,
         terminating: false,
         topology: Some(Arc::new(topology)),
+        hostname: None,
+        pod: None,
     }
 }
 

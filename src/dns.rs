@@ -1,0 +1,15 @@
+//! The cluster's DNS server: UDP and TCP, bytes to question to answer to bytes.
+//!
+//! ```text
+//! query -> wire::question -> serve (what the plan says) -> zone: query -> reply
+//!                                                       -> cache -> reply
+//!                                                       -> forward (upstreams) -> cache -> reply
+//! ```
+
+pub mod corefile;
+pub mod forward;
+pub mod plan;
+pub mod query;
+pub mod serve;
+pub mod wire;
+pub mod zone;

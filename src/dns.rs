@@ -8,6 +8,7 @@
 
 pub mod corefile;
 pub mod forward;
+pub mod keep;
 pub mod plan;
 pub mod query;
 pub mod serve;

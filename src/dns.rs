@@ -7,6 +7,7 @@
 //! ```
 
 pub mod corefile;
+pub mod explain;
 pub mod forward;
 pub mod keep;
 pub mod plan;

@@ -24,9 +24,13 @@ fn main() {
         {
             let mut slices: Vec<[IoSliceMut<'_>; 1]> =
                 buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
-            let Ok(messages) =
-                recvmmsg(socket.as_raw_fd(), &mut received, slices.iter_mut(), MsgFlags::MSG_WAITFORONE, None)
-            else {
+            let Ok(messages) = recvmmsg(
+                socket.as_raw_fd(),
+                &mut received,
+                slices.iter_mut(),
+                MsgFlags::MSG_WAITFORONE,
+                None,
+            ) else {
                 continue;
             };
             for message in messages {
@@ -40,7 +44,8 @@ fn main() {
         }
         let slices: Vec<[IoSlice<'_>; 1]> =
             (0..count).map(|at| [IoSlice::new(&buffers[at][..lengths[at]])]).collect();
-        let _ = sendmmsg(socket.as_raw_fd(), &mut sent, slices.iter(), &peers[..count], [], MsgFlags::empty());
+        let _ =
+            sendmmsg(socket.as_raw_fd(), &mut sent, slices.iter(), &peers[..count], [], MsgFlags::empty());
     }
 }
 

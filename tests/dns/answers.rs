@@ -34,8 +34,7 @@ fn rows(table: &str) -> Vec<(String, String)> {
 
 fn text(question: &str, shown: &Shown) -> String {
     let mut text = format!("{question}: {}\n", shown.status);
-    for (section, records) in
-        [("ANS", &shown.answer), ("AUT", &shown.authority), ("ADD", &shown.additional)]
+    for (section, records) in [("ANS", &shown.answer), ("AUT", &shown.authority), ("ADD", &shown.additional)]
     {
         for record in records {
             writeln!(text, "    {section} {record}").unwrap();
@@ -52,8 +51,10 @@ fn check(table: &str, args: &[&str]) {
     let rows = rows(table);
     for transport in ["+notcp +ignore", "+tcp"] {
         // Without EDNS a long answer would be cut over UDP.
-        let lines: Vec<String> =
-            rows.iter().map(|(question, _)| format!("{transport} +bufsize=4096 +nocookie {question}")).collect();
+        let lines: Vec<String> = rows
+            .iter()
+            .map(|(question, _)| format!("{transport} +bufsize=4096 +nocookie {question}"))
+            .collect();
         let shown = dig::all(program.port, &lines);
         let mut wrong = String::new();
         for ((question, expected), shown) in rows.iter().zip(&shown) {
@@ -62,7 +63,10 @@ fn check(table: &str, args: &[&str]) {
                 write!(wrong, "expected {expected}found    {found}\n").unwrap();
             }
             if shown.status != "REFUSED" {
-                assert_eq!(shown.flags, "qr aa rd", "{question}: the zone's own, and no recursion is done for it");
+                assert_eq!(
+                    shown.flags, "qr aa rd",
+                    "{question}: the zone's own, and no recursion is done for it"
+                );
             }
         }
         assert!(wrong.is_empty(), "{transport}:\n{wrong}");
@@ -94,6 +98,10 @@ fn ttl_and_domain_are_those_that_were_asked_for() {
     assert_eq!(shown.answer, ["web.shop.svc.k8s.example. 5 IN A 10.96.5.1"]);
     let shown = dig::dig(program.port, &["nothing.shop.svc.k8s.example"]);
     assert_eq!(shown.authority.len(), 1);
-    assert!(shown.authority[0].starts_with("k8s.example. 5 IN SOA ns.dns.k8s.example."), "{:?}", shown.authority);
+    assert!(
+        shown.authority[0].starts_with("k8s.example. 5 IN SOA ns.dns.k8s.example."),
+        "{:?}",
+        shown.authority
+    );
     assert!(shown.authority[0].ends_with(" 5"), "{:?}", shown.authority);
 }

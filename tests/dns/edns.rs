@@ -58,8 +58,10 @@ fn a_long_answer_is_cut_over_udp_and_whole_over_tcp() {
     assert!(cut.flags.contains("tc"), "{}", cut.text);
     assert!(cut.answer.len() > 50 && cut.answer.len() < 80, "{} records in 1232 bytes", cut.answer.len());
     for (size, most) in [(512, 512), (800, 800), (4096, 1232)] {
-        let shown =
-            dig(program.port, &[&format!("+bufsize={size}"), "+ignore", "+stats", "crowd.shop.svc.cluster.local"]);
+        let shown = dig(
+            program.port,
+            &[&format!("+bufsize={size}"), "+ignore", "+stats", "crowd.shop.svc.cluster.local"],
+        );
         let received: usize = shown.text.split("rcvd: ").nth(1).unwrap().trim().parse().unwrap();
         assert!(received <= most && received > most - 80, "{received} bytes of {most}");
     }
@@ -107,6 +109,11 @@ fn whom_transfers_are_allowed_gets_the_whole_zone() {
         "_http._tcp.web.shop.svc.cluster.local. 30 IN SRV 0 100 80 web.shop.svc.cluster.local.",
         "dns-version.cluster.local. 28800 IN TXT \"1.1.0\"",
     ] {
-        assert!(shown.text.contains(&record.replace(' ', "\t")) || shown.text.split_whitespace().collect::<Vec<_>>().join(" ").contains(record), "{record}\n{}", shown.text);
+        assert!(
+            shown.text.contains(&record.replace(' ', "\t"))
+                || shown.text.split_whitespace().collect::<Vec<_>>().join(" ").contains(record),
+            "{record}\n{}",
+            shown.text
+        );
     }
 }

@@ -69,7 +69,9 @@ fn spoilt(seed: &[u8], random: &mut Random) -> Vec<u8> {
                 // A pointer, to anywhere.
                 packet[at] = 0xc0 | (random.next() as u8 & 0x3f);
             }
-            6 if random.below(50) == 0 => packet = (0..random.below(4000)).map(|_| random.next() as u8).collect(),
+            6 if random.below(50) == 0 => {
+                packet = (0..random.below(4000)).map(|_| random.next() as u8).collect()
+            }
             _ => {}
         }
     }
@@ -99,7 +101,9 @@ fn foreign_bytes_never_end_it_nor_fill_its_memory() {
             let id = (number / 64 % 60000) as u16;
             socket.send(&query(id, "web.shop.svc.cluster.local", 1)).unwrap();
             loop {
-                let length = socket.recv(&mut reply).unwrap_or_else(|why| panic!("{why} after {number}\n{}", program.log()));
+                let length = socket
+                    .recv(&mut reply)
+                    .unwrap_or_else(|why| panic!("{why} after {number}\n{}", program.log()));
                 if reply[..2] == id.to_be_bytes() && length > 40 && reply[3] & 0xf == 0 && reply[7] == 1 {
                     break;
                 }

@@ -38,8 +38,20 @@ impl Program {
         let [port, ready, metrics] = free_ports();
         let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
         command.args(["dns", "--manifests"]).arg(directory.path());
-        command.args(["--listen", &format!("127.0.0.1:{port}"), "--health", "127.0.0.1:0", "--lameduck", "0s"]);
-        command.args(["--ready", &format!("127.0.0.1:{ready}"), "--metrics", &format!("127.0.0.1:{metrics}")]);
+        command.args([
+            "--listen",
+            &format!("127.0.0.1:{port}"),
+            "--health",
+            "127.0.0.1:0",
+            "--lameduck",
+            "0s",
+        ]);
+        command.args([
+            "--ready",
+            &format!("127.0.0.1:{ready}"),
+            "--metrics",
+            &format!("127.0.0.1:{metrics}"),
+        ]);
         if !args.iter().any(|arg| ["--forward", "--corefile"].contains(arg)) {
             // Nobody listens there.
             command.args(["--forward", &format!("127.0.0.1:{}", free_ports::<1>()[0])]);

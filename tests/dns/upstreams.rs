@@ -85,8 +85,7 @@ fn a_dead_upstream_is_servfail() {
     let [port] = free_ports();
     let good = Upstream::start(honest, honest);
     let stub = format!("good.example={}", good.address());
-    let program =
-        Program::start(OBJECTS, &["--forward", &format!("127.0.0.1:{port}"), "--stub", &stub]);
+    let program = Program::start(OBJECTS, &["--forward", &format!("127.0.0.1:{port}"), "--stub", &stub]);
     let (rcode, _, took) = outside(&program, "www.bad.example");
     assert_eq!(rcode, SERVFAIL);
     assert!(took < LIMIT, "{took:?}");

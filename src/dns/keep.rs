@@ -35,6 +35,8 @@ pub struct Keeper {
     pub published: Published<Serving>,
     /// The Service that leads here.
     pub own_service: Option<Key>,
+    /// Whether every zone is known.
+    pub complete: watch::Sender<bool>,
     /// What is to be told to the owners of objects.
     pub reports: watch::Sender<Arc<Vec<Report>>>,
     /// What is counted.
@@ -54,6 +56,7 @@ impl Keeper {
             kept = zones::make(active.plan(), snapshot.as_ref(), self.own_service.as_ref(), &kept, serial());
             let zones = kept.iter().map(|made| made.zones.clone()).collect();
             self.published.publish(Arc::new(Serving { active, zones }));
+            self.complete.send_replace(kept.iter().all(|made| made.zones.is_some()));
             debug!("zones are in force after {:?}", begun.elapsed());
             if let (Some(former), Some(snapshot)) = (&former, &snapshot) {
                 self.programmed(former, snapshot);

@@ -93,6 +93,7 @@ async fn what_is_published_follows_snapshots_and_plans() {
         plans: plans.subscribe(),
         published: published.clone(),
         own_service: None,
+        complete: watch::Sender::default(),
         reports: watch::Sender::default(),
         metrics: metrics.clone(),
     };

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use prometheus::Registry;
 
-use super::{SourceMetrics, process, text};
+use super::control::figure;
+use super::{Severities, SourceMetrics, process, text};
 use figures::Figures;
 use queries::Queries;
 
@@ -75,7 +76,7 @@ impl Metrics {
 
     /// TCP connections open now.
     pub fn connections(&self, open: usize) {
-        self.inner.figures.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+        self.inner.figures.connections.set(figure(open));
     }
 
     /// A line of the query log was lost because its reader was too slow.
@@ -100,7 +101,7 @@ impl Metrics {
 
     /// Entries of `hosts` were read at that second since 1970.
     pub fn hosts(&self, entries: usize, now: f64) {
-        self.inner.figures.hosts_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+        self.inner.figures.hosts_entries.set(figure(entries));
         self.inner.figures.hosts_reloaded.set(now);
     }
 
@@ -111,8 +112,16 @@ impl Metrics {
 
     /// A change of endpoints was in the answers so long after it came about, by kind of Service: `cluster_ip`,
     /// `headless_with_selector`, `headless_without_selector`.
-    pub fn programmed(&self, service_kind: &str, secs: f64) {
-        self.inner.figures.programming.with_label_values(&[service_kind]).observe(secs);
+    pub fn programmed(&self, service_kind: &str, took: Duration) {
+        self.inner.figures.programming.with_label_values(&[service_kind]).observe(took.as_secs_f64());
+    }
+
+    /// How much there is to tell the owners of objects.
+    pub fn reports(&self, reports: Severities) {
+        let Severities { notes, warnings, errors } = reports;
+        for (severity, count) in [("note", notes), ("warning", warnings), ("error", errors)] {
+            self.inner.figures.reports.with_label_values(&[severity]).set(figure(count));
+        }
     }
 
     /// `/health` asked itself and had the answer after that time.

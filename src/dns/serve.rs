@@ -6,6 +6,7 @@ mod append;
 mod clock;
 mod cookie;
 mod desk;
+mod ending;
 mod failures;
 mod jobs;
 mod local;
@@ -15,6 +16,8 @@ mod rate;
 mod resolve;
 mod running;
 mod socket;
+mod tcp;
+mod transfer;
 mod udp;
 
 use std::io;

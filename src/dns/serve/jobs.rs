@@ -28,7 +28,7 @@ const MOST: usize = 8192;
 const LONGEST: Duration = Duration::from_secs(12);
 
 /// How often the thread looks at the clock, and whether what it holds is old.
-const LOOK: Duration = Duration::from_secs(10);
+pub(super) const LOOK: Duration = Duration::from_secs(10);
 
 /// What is left to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(super) enum Way {
         from: Option<To>,
     },
     /// To its connection. It has room, for connections bound what they have under way.
-    Tcp(mpsc::Sender<Option<Vec<u8>>>),
+    Tcp(mpsc::Sender<Vec<u8>>),
 }
 
 /// A query that takes longer.
@@ -259,6 +259,6 @@ async fn finish(job: &Job, asked: &Asked<'_>, finished: Finished, desk: &Rc<RefC
     match &job.way {
         // What the network does not take is lost, as it would be on the way.
         Way::Udp { socket, from } => drop(send_one(socket, &finished.reply, job.client, *from)),
-        Way::Tcp(connection) => drop(connection.send(Some(finished.reply)).await),
+        Way::Tcp(connection) => drop(connection.send(finished.reply).await),
     }
 }

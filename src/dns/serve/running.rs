@@ -9,11 +9,13 @@ use super::active::Entry;
 use super::clock::Clock;
 use super::cookie::Secret;
 use super::desk::{Common, Desk};
+use super::ending::Ending;
 use super::jobs::{self, Jobs, Queue};
 use super::log::Log;
 use super::rate::Rate;
-use super::udp::{Ending, Worker};
+use super::udp::Worker;
 use super::{Options, Server, Serving};
+use super::{socket::Bound, tcp};
 use crate::metrics::dns::Metrics;
 use crate::publish::Published;
 
@@ -58,12 +60,19 @@ pub(super) fn start(server: Server, serving: &Published<Serving>, metrics: Metri
     let common = Arc::new(common(&options, jobs.clone(), metrics)?);
     let mut running = Running { ending: Ending::default(), jobs, takers: Vec::new(), asker: None };
     running.asker = Some(asker(queue, Desk::new(serving, common.clone()))?);
-    for (asked_for, bound) in bound {
+    let limits =
+        tcp::Limits { open: Arc::default(), most: options.tcp_connections.max(1), idle: options.tcp_idle };
+    let mut listeners: Vec<Vec<_>> = Vec::new();
+    for (asked_for, Bound { address, udp, tcp }) in bound {
         let entry = Entry { address: Some(asked_for.ip()), port: asked_for.port() };
-        for socket in bound.udp {
+        listeners.resize_with(listeners.len().max(tcp.len()), Vec::new);
+        for (listener, place) in tcp.into_iter().zip(&mut listeners) {
+            place.push((listener, entry));
+        }
+        for socket in udp {
             let worker = Worker {
                 socket: Arc::new(socket),
-                address: bound.address,
+                address,
                 entry,
                 desk: Desk::new(serving, common.clone()),
                 ending: running.ending.clone(),
@@ -71,6 +80,13 @@ pub(super) fn start(server: Server, serving: &Published<Serving>, metrics: Metri
             let name = format!("dns-udp-{}", running.takers.len());
             running.takers.push(std::thread::Builder::new().name(name).spawn(move || worker.run())?);
         }
+    }
+    for (number, listeners) in listeners.into_iter().enumerate() {
+        let (desk, limits) = (Desk::new(serving, common.clone()), limits.clone());
+        let thread = tcp::Thread { listeners, desk, limits, ending: running.ending.clone() };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let name = format!("dns-tcp-{number}");
+        running.takers.push(std::thread::Builder::new().name(name).spawn(move || thread.run(&runtime))?);
     }
     Ok(running)
 }

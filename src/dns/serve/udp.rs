@@ -8,7 +8,7 @@ mod batch;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(super) use batch::{ask_for_destination, send_one};
@@ -16,6 +16,7 @@ pub(super) use batch::{ask_for_destination, send_one};
 use super::active::Entry;
 use super::clock::Moment;
 use super::desk::{Arrival, Desk, Taken};
+use super::ending::Ending;
 use super::jobs::{Job, Way};
 use batch::{Address, Incoming, Outgoing};
 
@@ -31,23 +32,6 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(super) enum To {
     V4(Ipv4Addr),
     V6(Ipv6Addr, u32),
-}
-
-/// When threads end. Clones share it.
-#[derive(Clone, Default)]
-pub(super) struct Ending(Arc<OnceLock<Instant>>);
-
-impl Ending {
-    /// Ends them: what waits then is answered until the deadline.
-    pub(super) fn signal(&self, deadline: Instant) {
-        // The first one counts.
-        let _ = self.0.set(deadline);
-    }
-
-    /// The deadline once the signal was given.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.0.get().copied()
-    }
 }
 
 /// One socket with its thread.

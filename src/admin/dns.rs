@@ -45,10 +45,22 @@ pub struct State {
     pub complete: watch::Receiver<bool>,
     /// How fresh what the source knows is.
     pub freshness: watch::Receiver<Freshness>,
-    /// The end has begun.
-    pub ending: watch::Receiver<bool>,
+    /// How far the program's life has come.
+    pub phase: watch::Receiver<Phase>,
     /// Everything that is counted.
     pub metrics: Metrics,
+}
+
+/// The life of the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Queries are not taken yet.
+    #[default]
+    Starting,
+    /// They are.
+    Serving,
+    /// They still are, but the end has begun.
+    Ending,
 }
 
 /// A bound server.
@@ -122,12 +134,16 @@ fn ready(path: &str, state: &State) -> Answer {
     if path != "/ready" {
         return text(StatusCode::NOT_FOUND, "not here; there is /ready\n");
     }
-    if *state.ending.borrow() {
+    let phase = *state.phase.borrow();
+    if phase == Phase::Ending {
         return text(StatusCode::SERVICE_UNAVAILABLE, "ending\n");
     }
     if !*state.complete.borrow() {
         let why = format!("kubernetes\n{}", not_ready(&state.freshness.borrow()));
         return text(StatusCode::SERVICE_UNAVAILABLE, &why);
+    }
+    if phase == Phase::Starting {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
     }
     text(StatusCode::OK, "OK")
 }

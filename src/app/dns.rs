@@ -27,7 +27,7 @@ use tracing::{error, info, warn};
 
 use super::signals::{self, Signals};
 use super::{Error, control_runtime};
-use crate::admin::dns::State;
+use crate::admin::dns::{Phase, State};
 use crate::config::{Dns, Source};
 use crate::controller::reports::Written;
 use crate::dns::keep::Keeper;
@@ -58,7 +58,7 @@ struct Shared {
     freshness: watch::Sender<Freshness>,
     complete: watch::Sender<bool>,
     reports: watch::Sender<Arc<Vec<Report>>>,
-    ending: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     metrics: Metrics,
 }
 
@@ -74,7 +74,7 @@ async fn serve(config: &Dns) -> Result<u8, Error> {
         freshness: watch::Sender::default(),
         complete: watch::Sender::new(false),
         reports: watch::Sender::default(),
-        ending: watch::Sender::new(false),
+        phase: watch::Sender::default(),
         metrics,
     };
     let mut tasks = JoinSet::new();
@@ -86,7 +86,7 @@ async fn serve(config: &Dns) -> Result<u8, Error> {
         search: query::node_search(),
         complete: shared.complete.subscribe(),
         freshness: shared.freshness.subscribe(),
-        ending: shared.ending.subscribe(),
+        phase: shared.phase.subscribe(),
         metrics: shared.metrics.clone(),
     };
     let shown = places.show(&state(places.port()), &mut tasks)?;
@@ -116,6 +116,7 @@ async fn serve(config: &Dns) -> Result<u8, Error> {
     waited?;
     let running = server.start(program.shared.published.clone(), program.shared.metrics.clone());
     let running = running.map_err(Error::Runtime)?;
+    program.shared.phase.send_replace(Phase::Serving);
     let signal = tokio::select! {
         signal = signals.next() => signal,
         why = program.work() => return Err(why),
@@ -246,7 +247,7 @@ impl Program<'_> {
             "{}: not ready any more, answering for another {lameduck:?}; a second signal ends at once",
             signals::name(signal)
         );
-        self.shared.ending.send_replace(true);
+        self.shared.phase.send_replace(Phase::Ending);
         let in_order = async {
             sleep(lameduck).await;
             let stopped = timeout(PATIENCE * 2, spawn_blocking(move || running.stop(PATIENCE))).await;

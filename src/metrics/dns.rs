@@ -3,6 +3,7 @@
 //! Threads that answer count on their own ([`Tally`]); what they counted is added up when somebody asks.
 
 mod figures;
+pub mod forward;
 mod queries;
 
 use std::fmt;
@@ -11,8 +12,10 @@ use std::time::Duration;
 
 use prometheus::Registry;
 
-use super::{SourceMetrics, process, text};
+use super::control::figure;
+use super::{Severities, SourceMetrics, process, text};
 use figures::Figures;
+use forward::Forwarding;
 use queries::Queries;
 
 pub use queries::{Part, Sample, Tally};
@@ -28,6 +31,7 @@ struct Inner {
     source: SourceMetrics,
     queries: Queries,
     figures: Figures,
+    forwarding: Forwarding,
 }
 
 impl Default for Metrics {
@@ -38,7 +42,8 @@ impl Default for Metrics {
         super::register(&registry, queries.clone());
         let source = SourceMetrics::new(&registry);
         let figures = Figures::new(&registry);
-        Self { inner: Arc::new(Inner { source, queries, figures, registry }) }
+        let forwarding = Forwarding::new(&registry);
+        Self { inner: Arc::new(Inner { source, queries, figures, forwarding, registry }) }
     }
 }
 
@@ -75,7 +80,7 @@ impl Metrics {
 
     /// TCP connections open now.
     pub fn connections(&self, open: usize) {
-        self.inner.figures.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+        self.inner.figures.connections.set(figure(open));
     }
 
     /// A line of the query log was lost because its reader was too slow.
@@ -100,7 +105,7 @@ impl Metrics {
 
     /// Entries of `hosts` were read at that second since 1970.
     pub fn hosts(&self, entries: usize, now: f64) {
-        self.inner.figures.hosts_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+        self.inner.figures.hosts_entries.set(figure(entries));
         self.inner.figures.hosts_reloaded.set(now);
     }
 
@@ -111,8 +116,16 @@ impl Metrics {
 
     /// A change of endpoints was in the answers so long after it came about, by kind of Service: `cluster_ip`,
     /// `headless_with_selector`, `headless_without_selector`.
-    pub fn programmed(&self, service_kind: &str, secs: f64) {
-        self.inner.figures.programming.with_label_values(&[service_kind]).observe(secs);
+    pub fn programmed(&self, service_kind: &str, took: Duration) {
+        self.inner.figures.programming.with_label_values(&[service_kind]).observe(took.as_secs_f64());
+    }
+
+    /// How much there is to tell the owners of objects.
+    pub fn reports(&self, reports: Severities) {
+        let Severities { notes, warnings, errors } = reports;
+        for (severity, count) in [("note", notes), ("warning", warnings), ("error", errors)] {
+            self.inner.figures.reports.with_label_values(&[severity]).set(figure(count));
+        }
     }
 
     /// `/health` asked itself and had the answer after that time.
@@ -123,6 +136,11 @@ impl Metrics {
     /// `/health` asked itself and had no answer.
     pub fn health_request_failed(&self) {
         self.inner.figures.health_failures.inc();
+    }
+
+    /// What forwarding and its caches count.
+    pub fn forwarding(&self) -> &Forwarding {
+        &self.inner.forwarding
     }
 
     /// What the source counts.

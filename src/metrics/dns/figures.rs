@@ -21,6 +21,7 @@ pub(super) struct Figures {
     pub(super) hosts_reloaded: Gauge,
     pub(super) reload_failed: IntCounter,
     pub(super) programming: HistogramVec,
+    pub(super) reports: IntGaugeVec,
     pub(super) health: Histogram,
     pub(super) health_failures: IntCounter,
 }
@@ -30,7 +31,12 @@ impl Figures {
         build(registry);
         counter(registry, "coredns_panics_total", "Panics; there are none");
         Self {
-            plugins: plugins(registry),
+            plugins: gauges(
+                registry,
+                "coredns_plugin_enabled",
+                "What is on, by server and zone",
+                &["server", "zone", "view", "name"],
+            ),
             limited: counters(
                 registry,
                 "slipway_dns_client_limited_total",
@@ -73,6 +79,12 @@ impl Figures {
                 "Changed Corefiles that could not be put in force",
             ),
             programming: programming(registry),
+            reports: gauges(
+                registry,
+                "slipway_dns_reports",
+                "What there is to tell the owners of objects, by severity",
+                &["severity"],
+            ),
             health: health(registry),
             health_failures: counter(
                 registry,
@@ -94,14 +106,6 @@ fn build(registry: &Registry) {
     let own = IntGauge::with_opts(opts).expect("a constant name is valid");
     own.set(1);
     register(registry, own);
-}
-
-fn plugins(registry: &Registry) -> IntGaugeVec {
-    let opts = Opts::new("coredns_plugin_enabled", "What is on, by server and zone");
-    let gauges =
-        IntGaugeVec::new(opts, &["server", "zone", "view", "name"]).expect("a constant name is valid");
-    register(registry, gauges.clone());
-    gauges
 }
 
 fn hosts_reloaded(registry: &Registry) -> Gauge {
@@ -147,4 +151,10 @@ fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
     let gauge = IntGauge::new(name, help).expect("a constant name is valid");
     register(registry, gauge.clone());
     gauge
+}
+
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    let gauges = IntGaugeVec::new(Opts::new(name, help), labels).expect("a constant name is valid");
+    register(registry, gauges.clone());
+    gauges
 }

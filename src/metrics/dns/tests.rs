@@ -70,7 +70,7 @@ fn everything_else_has_its_name() {
     metrics.template("dns://:53", ".", "IN", "A");
     metrics.hosts(4, 5.0);
     metrics.reload_failed();
-    metrics.programmed("cluster_ip", 0.1);
+    metrics.programmed("cluster_ip", Duration::from_millis(100));
     metrics.health_request(Duration::from_millis(1));
     metrics.source().watch_listed("Service");
     let text = metrics.text();

@@ -103,7 +103,7 @@ impl Keeper {
             let is_new = |set: &_| !known.is_some_and(|known| known.iter().any(|old| Arc::ptr_eq(old, set)));
             for triggered in sets.iter().filter(|set| is_new(set)).filter_map(|set| set.triggered) {
                 let took = u64::try_from(now.saturating_sub(triggered)).unwrap_or(0);
-                self.metrics.programmed("headless_with_selector", took as f64 / 1000.0);
+                self.metrics.programmed("headless_with_selector", Duration::from_millis(took));
             }
         }
     }

@@ -54,6 +54,7 @@ impl Places {
             listen: self.queries.clone(),
             workers: config.workers,
             client_rate: config.client_rate,
+            cookie_secret: config.cookie_secret,
             tcp_idle: TCP.0,
             tcp_connections: TCP.1,
         };

@@ -3,6 +3,7 @@
 //! Threads that answer count on their own ([`Tally`]); what they counted is added up when somebody asks.
 
 mod figures;
+pub mod forward;
 mod queries;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use prometheus::Registry;
 use super::control::figure;
 use super::{Severities, SourceMetrics, process, text};
 use figures::Figures;
+use forward::Forwarding;
 use queries::Queries;
 
 pub use queries::{Part, Sample, Tally};
@@ -29,6 +31,7 @@ struct Inner {
     source: SourceMetrics,
     queries: Queries,
     figures: Figures,
+    forwarding: Forwarding,
 }
 
 impl Default for Metrics {
@@ -39,7 +42,8 @@ impl Default for Metrics {
         super::register(&registry, queries.clone());
         let source = SourceMetrics::new(&registry);
         let figures = Figures::new(&registry);
-        Self { inner: Arc::new(Inner { source, queries, figures, registry }) }
+        let forwarding = Forwarding::new(&registry);
+        Self { inner: Arc::new(Inner { source, queries, figures, forwarding, registry }) }
     }
 }
 
@@ -137,6 +141,11 @@ impl Metrics {
     /// What the source counts.
     pub fn source(&self) -> SourceMetrics {
         self.inner.source.clone()
+    }
+
+    /// What forwarding and its caches count.
+    pub fn forwarding(&self) -> &Forwarding {
+        &self.inner.forwarding
     }
 
     /// The text form, for Prometheus.

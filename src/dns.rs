@@ -7,7 +7,9 @@
 //! ```
 
 pub mod corefile;
+pub mod explain;
 pub mod forward;
+pub mod keep;
 pub mod plan;
 pub mod query;
 pub mod serve;

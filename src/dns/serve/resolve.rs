@@ -208,24 +208,25 @@ async fn lead(task: &Task<'_>, begun: Finished, target: &Name, trace: &mut Trace
 }
 
 /// Answers another question on the way to an answer; `None` when that leads too far.
-pub(super) async fn ask_for(
-    task: &Task<'_>,
-    name: &Name,
+pub(super) fn ask_for<'a>(
+    task: &'a Task<'_>,
+    name: &'a Name,
     kind: u16,
-    trace: &mut Trace,
+    trace: &'a mut Trace,
     depth: usize,
-) -> Option<Finished> {
-    if depth >= DEPTH {
-        return None;
-    }
-    let query = query(task.asked, name, kind);
-    let asked = read(&query).ok()?;
-    let chosen = task.serving.active.choose(asked.name.as_wire(), task.entry);
-    let block = task.serving.active.blocks.get(chosen.block?)?;
-    let limit = task.limit.max(4096);
-    let inner = Task { asked: &asked, block, stage: Stage::All, limit, options: &[], ..*task };
-    let further: Pin<Box<dyn Future<Output = Finished> + '_>> = Box::pin(step(&inner, trace, depth + 1));
-    Some(further.await)
+) -> Pin<Box<dyn Future<Output = Option<Finished>> + Send + 'a>> {
+    Box::pin(async move {
+        if depth >= DEPTH {
+            return None;
+        }
+        let query = query(task.asked, name, kind);
+        let asked = read(&query).ok()?;
+        let chosen = task.serving.active.choose(asked.name.as_wire(), task.entry);
+        let block = task.serving.active.blocks.get(chosen.block?)?;
+        let limit = task.limit.max(4096);
+        let inner = Task { asked: &asked, block, stage: Stage::All, limit, options: &[], ..*task };
+        Some(step(&inner, trace, depth + 1).await)
+    })
 }
 
 /// A query for another name and type with the same flags, and the same wish for DNSSEC records.

@@ -58,3 +58,9 @@ bench-cluster *ARGS:
 bench-l4 *ARGS:
     cargo build --release --quiet
     python3 benches/l4/run.py {{ARGS}}
+
+# The DNS server beside CoreDNS and a bare UDP echo: just bench-dns --rounds 3 hit miss
+bench-dns *ARGS:
+    cargo build --release --quiet
+    cargo bench --no-run --quiet --bench dns_echo
+    python3 benches/dns/run.py {{ARGS}}

@@ -41,6 +41,7 @@ fn run(flags: Flags) -> u8 {
     match flags.command {
         Command::Ingress(flags) => ingress(flags),
         Command::ServiceProxy(flags) => service_proxy::run(*flags),
+        Command::Dns(_) => print::error("slipway dns is not there yet", UNUSABLE),
         Command::Check(flags) => check::run(*flags),
         Command::Explain(flags) => explain::run(*flags),
         Command::Demo(flags) => demo::run(&flags),

@@ -2,6 +2,7 @@
 //!
 //! [`flags`] is what people type; the types here are what it means. A value that got here needs no further check.
 
+mod dns;
 mod error;
 pub mod flags;
 pub mod foreign;
@@ -14,6 +15,9 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+pub use dns::{
+    CLUSTER_DOMAIN, Dns, DnsAnswers, DnsQuery, Place, PodRecords, Policy, Stub, Transfers, UpstreamAt,
+};
 pub use error::ConfigError;
 pub use service_proxy::{NodePorts, Pods, ServiceProxy};
 

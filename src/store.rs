@@ -214,7 +214,10 @@ impl Store {
             Object::Namespace { name, labels } => self.namespaces.put(name, labels),
             Object::Node(node) => self.nodes.put(node.object.key.name.clone(), node),
             Object::ServiceRange(range) => self.service_ranges.put(range.object.key.name.clone(), range),
-            Object::Pod(pod) => self.pods.put(pod.object.key.clone(), pod),
+            Object::Pod(pod) => {
+                self.counted(Kind::Pod).remove(&pod.object.key);
+                self.pods.put(pod.object.key.clone(), pod)
+            }
             Object::Settings(settings) => {
                 let changed = *self.settings != settings;
                 if changed {
@@ -223,8 +226,12 @@ impl Store {
                 changed
             }
             Object::Counted(object) => {
-                // A Secret that is no certificate any more.
-                let gone = object.kind == Kind::Secret && self.secrets.remove(&object.key);
+                // A Secret that is no certificate any more, a Pod that has ended.
+                let gone = match object.kind {
+                    Kind::Secret => self.secrets.remove(&object.key),
+                    Kind::Pod => self.pods.remove(&object.key),
+                    _ => false,
+                };
                 self.counted(object.kind).put(object.key, ());
                 gone
             }

@@ -23,6 +23,7 @@ mod scenarios {
 
     mod admission;
     mod conformance;
+    mod dns;
     mod examples;
     mod faults;
     mod install;

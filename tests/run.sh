@@ -105,7 +105,7 @@ packages() {
     if [[ " $1 " == *" test "* ]]; then
         # The tests speak to Slipway with other people's clients, too.
         # Those of the service proxy are in network namespaces.
-        for pair in curl:curl openssl:openssl nghttp:nghttp2-client ip:iproute2 nft:nftables conntrack:conntrack; do
+        for pair in curl:curl dig:bind9-dnsutils openssl:openssl nghttp:nghttp2-client ip:iproute2 nft:nftables conntrack:conntrack; do
             command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
         done
     fi

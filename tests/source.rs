@@ -602,3 +602,35 @@ fn line() -> impl Strategy<Value = String> {
     ];
     proptest::sample::select(words.to_vec()).prop_map(str::to_owned)
 }
+
+#[test]
+fn pods_are_read_with_their_addresses_and_nothing_else_of_them_is_checked() {
+    let (snapshot, reports) = text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: shop}\nspec: {containers: nonsense}\n\
+         status: {phase: Running, podIP: 10.0.0.1, podIPs: [{ip: 10.0.0.1}, {ip: 'fd00::1'}]}\n---\n\
+         apiVersion: v1\nkind: Pod\nmetadata: {name: done}\nstatus: {phase: Succeeded, podIP: 10.0.0.2}\n---\n\
+         apiVersion: v1\nkind: Pod\nmetadata: {name: template}\n---\n\
+         apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n",
+    );
+    assert_eq!(reports, []);
+    assert_eq!((snapshot.pods.len(), snapshot.namespaces.len()), (1, 1));
+    assert_eq!(snapshot.pods[&Key::new("shop", "p")].addresses.len(), 2);
+}
+
+#[tokio::test]
+async fn a_pod_that_ends_or_whose_file_goes_has_no_address_any_more() {
+    let pod = |phase: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nstatus: {{phase: {phase}, podIP: 10.0.0.1}}\n"
+        )
+    };
+    let mut followed = Followed::start(|path| fs::write(path.join("p.yaml"), pod("Running")).unwrap()).await;
+    let pods = |store: &Store| store.snapshot().pods.len();
+    assert_eq!(pods(&followed.store), 1);
+    followed.write("p.yaml", &pod("Failed"));
+    followed.until("ended", |store| pods(store) == 0).await;
+    followed.write("p.yaml", &pod("Running"));
+    followed.until("running again", |store| pods(store) == 1).await;
+    fs::remove_file(followed.path("p.yaml")).unwrap();
+    followed.until("gone", |store| pods(store) == 0).await;
+}

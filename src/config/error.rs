@@ -18,6 +18,8 @@ pub enum ConfigError {
     PrimaryAndRanges,
     /// The machine's name cannot be a node's.
     NoNodeName,
+    /// The search path of a pod is to be answered, but pods are not to be known.
+    AutopathWithoutPods,
 }
 
 impl fmt::Display for ConfigError {
@@ -32,6 +34,9 @@ impl fmt::Display for ConfigError {
             Self::NoNodeName => {
                 f.write_str("the host name is not known or cannot be a node's: give --node-name NAME")
             }
+            Self::AutopathWithoutPods => f.write_str(
+                "--autopath must know which pod asks: give --pods verified with it, or leave --pods out",
+            ),
         }
     }
 }

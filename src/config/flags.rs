@@ -4,6 +4,7 @@
 //! (`--flag`, `--flag=false`).
 
 mod cluster;
+mod dns;
 mod service_proxy;
 
 use std::net::{IpAddr, SocketAddr};
@@ -18,6 +19,7 @@ use super::Named;
 use super::value::{address, admin_address, boolean, header, named, pair};
 
 pub use cluster::{AdmissionFlags, ElectionFlags, LeaseFlags, PublishFlags};
+pub use dns::{DnsAnswerFlags, DnsCommand, DnsFlags, DnsQueryFlags};
 pub use service_proxy::{Listen, LocalMode, ProxyMode, ServiceProxyFlags};
 
 const STYLES: Styles = Styles::styled()
@@ -33,7 +35,9 @@ Examples:
   slipway explain https://shop.example/cart --manifests manifests/
   slipway ingress --manifests manifests/ --http-port 8080 --https-port 8443
   slipway check --cluster                       what becomes of what runs now
-  slipway service-proxy --manifests DIR         make Services work on this node, in the place of kube-proxy";
+  slipway service-proxy --manifests DIR         make Services work on this node, in the place of kube-proxy
+  slipway dns --manifests DIR --listen :1053    answer the names of a cluster, in the place of CoreDNS
+  slipway dns query web.shop --from shop/cart   how a pod's lookup goes, step by step";
 
 /// One program for a Kubernetes cluster's traffic.
 #[derive(Debug, Parser)]
@@ -52,6 +56,8 @@ pub enum Command {
     Ingress(Box<IngressFlags>),
     /// Make the Services of a cluster, or of a directory of YAML, work on this node: in the place of kube-proxy
     ServiceProxy(Box<ServiceProxyFlags>),
+    /// Answer the names of a cluster, or of a directory of YAML, and forward the others: in the place of CoreDNS
+    Dns(Box<DnsFlags>),
     /// Say what would be served, what is ignored and why
     Check(Box<CheckFlags>),
     /// Say which host, rule, filters and endpoints answer a request, and why others do not

@@ -1,5 +1,6 @@
-//! Flags of ingress-nginx and kube-proxy that Slipway does not have: whoever brings them along is told what to do.
+//! Flags of ingress-nginx, kube-proxy and CoreDNS that Slipway does not have: whoever brings them along is told what to do.
 
+mod coredns;
 mod kube_proxy;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -80,8 +81,11 @@ pub fn hint(error: &clap::Error, command: Option<&str>) -> Option<String> {
     if error.kind() != ErrorKind::UnknownArgument {
         return None;
     }
-    let Program { name: program, renamed, own: (ways, own), absent } =
-        if command == Some("service-proxy") { &kube_proxy::FLAGS } else { &INGRESS_NGINX };
+    let Program { name: program, renamed, own: (ways, own), absent } = match command {
+        Some("service-proxy") => &kube_proxy::FLAGS,
+        Some("dns") => &coredns::FLAGS,
+        _ => &INGRESS_NGINX,
+    };
     let flag = flag.split('=').next()?;
     let name = flag.strip_prefix("--").or_else(|| flag.strip_prefix('-'))?;
     if let Some((_, instead)) = renamed.iter().find(|(foreign, _)| *foreign == name) {
@@ -135,8 +139,32 @@ mod tests {
     }
 
     #[test]
+    fn flags_brought_along_from_coredns_are_told_apart_from_typos() {
+        let hint_for = |flag| hint_for("dns", flag);
+        for (flag, remedy) in [
+            ("-conf", "--corefile FILE"),
+            ("--conf=/etc/coredns/Corefile", "--corefile FILE"),
+            ("-dns.port=1053", "--listen :PORT"),
+            ("--dns.port", "--listen :PORT"),
+            ("-p", "--listen :PORT"),
+            ("-quiet", "--log-level error"),
+            ("-pidfile", "leave out -pidfile"),
+            ("--pidfile", "leave it out"),
+            ("--plugins", "docs/dns.md"),
+            ("-version", "slipway --version"),
+        ] {
+            let hint = hint_for(flag).unwrap_or_default();
+            assert!(hint.contains(remedy), "{flag}: {hint}");
+        }
+        assert_eq!(hint_for("--corfile"), None);
+        assert_eq!(hint_for("--ipvs-scheduler"), None, "that is kube-proxy's");
+    }
+
+    #[test]
     fn no_flag_is_called_foreign_that_slipway_has() {
-        for (command, program) in [("ingress", &INGRESS_NGINX), ("service-proxy", &kube_proxy::FLAGS)] {
+        let programs =
+            [("ingress", &INGRESS_NGINX), ("service-proxy", &kube_proxy::FLAGS), ("dns", &coredns::FLAGS)];
+        for (command, program) in programs {
             let flags = Flags::command();
             let ours = flags.find_subcommand(command).unwrap().get_arguments();
             let ours: Vec<&str> =

@@ -93,6 +93,13 @@ cleanup cluster-cidr detect-local-mode healthz-address kubeconfig log-level mani
 node-name nodeport-addresses
 {{- end -}}
 
+{{/* The flags of `slipway dns`. */}}
+{{- define "slipway.dnsFlags" -}}
+autopath cache cache-size client-rate cluster-domain cookie-secret corefile forward health hosts ignore-unsupported kubeconfig
+lameduck listen log-level log-queries manifests max-concurrent metrics namespace pods policy prefetch ready serve-stale service
+stub transfer-to ttl workers
+{{- end -}}
+
 {{/* Flags of ingress-nginx about its own inner ways: dropped, and NOTES say so. */}}
 {{- define "slipway.nginxFlags" -}}
 bucket-factor deep-inspect default-server-port disable-full-test disable-leader-election disable-sync-events

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
 use k8s_openapi::api::networking::v1 as networking;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::Options;
@@ -113,7 +115,7 @@ fn known(of: &Type) -> Result<Option<Kind>, String> {
 /// The kind that was most likely meant by a word one letter away from it, in the same group.
 fn misspelt(of: &Type) -> Option<&'static str> {
     let kinds: &[&str] = match of.version.split_once('/').unwrap_or(("", &of.version)).0 {
-        "" => &["Service", "Endpoints", "Secret", "ConfigMap", "Namespace"],
+        "" => &["Service", "Endpoints", "Secret", "ConfigMap", "Namespace", "Pod"],
         "discovery.k8s.io" => &["EndpointSlice"],
         "networking.k8s.io" | "extensions" => &["Ingress", "IngressClass"],
         _ => &[],
@@ -250,7 +252,11 @@ impl Reader<'_> {
                 let (range, reports) = translate::service_range(&object, own.as_ref())?;
                 (vec![Object::ServiceRange(range)], reports)
             }
-            Kind::ConfigMap | Kind::Pod | Kind::File => one(Object::Counted(name.clone())),
+            Kind::Pod => {
+                let object: Pod = decode(node, name, origin)?;
+                one(translate::pod(&object.into())?.map_or_else(Object::Counted, Object::Pod))
+            }
+            Kind::ConfigMap | Kind::File => one(Object::Counted(name.clone())),
         })
     }
 
@@ -279,6 +285,19 @@ impl Reader<'_> {
 
     fn file_object(&self) -> ObjectRef {
         file_object(self.file)
+    }
+}
+
+/// What of a Pod matters here: what else is wrong with it is not for us to tell.
+#[derive(Deserialize)]
+struct Pod {
+    metadata: ObjectMeta,
+    status: Option<core::PodStatus>,
+}
+
+impl From<Pod> for core::Pod {
+    fn from(Pod { metadata, status }: Pod) -> Self {
+        Self { metadata, status, ..Self::default() }
     }
 }
 

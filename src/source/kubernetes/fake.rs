@@ -291,8 +291,16 @@ impl State {
     fn happened(&mut self, event: &'static str, id: Id, object: Value) {
         self.version += 1;
         let text = line(event, &object);
+        let former = self.history.iter().rfind(|(_, _, known, _)| *known == id).map(|(.., object)| object);
+        let gone = line("DELETED", &object);
         self.streams.retain(|stream| {
-            !stream.asked.holds(&id, &object) || stream.pieces.send(Ok(text.clone())).is_ok()
+            let holds = |object: &Value| stream.asked.holds(&id, object);
+            let text = match (holds(&object), former.is_some_and(holds)) {
+                (true, _) => &text,
+                (false, true) => &gone, // it does not match the selector any more
+                (false, false) => return true,
+            };
+            stream.pieces.send(Ok(text.clone())).is_ok()
         });
         self.history.push((self.version, event, id, object));
     }
@@ -320,10 +328,16 @@ impl Asked {
     }
 
     fn holds(&self, (plural, namespace, name): &Id, object: &Value) -> bool {
-        let field = |selector: &String| match selector.split_once('=').unwrap() {
+        let one = |selector: &str| match selector.split_once('=').unwrap() {
             ("metadata.name", wanted) => name == wanted,
-            (field, wanted) => object[field] == wanted,
+            (field, wanted) => match field.strip_suffix('!') {
+                Some(field) => {
+                    object.pointer(&format!("/{}", field.replace('.', "/"))) != Some(&wanted.into())
+                }
+                None => object[field] == wanted,
+            },
         };
+        let field = |selectors: &String| selectors.split(',').all(one);
         let label = |selector: &String| {
             if let Some(absent) = selector.strip_prefix('!') {
                 return object["metadata"]["labels"][absent].is_null();

@@ -18,6 +18,9 @@ const DEMANDS: usize = 1024;
 const PROXIED: (&str, &str) =
     ("!service.kubernetes.io/service-proxy-name", "!service.kubernetes.io/headless");
 
+/// Pods that have ended have no names.
+const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
+
 /// For whom the API server is followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Interest {
@@ -28,6 +31,13 @@ pub enum Interest {
     ServiceProxy {
         /// The node's name.
         node: Name,
+    },
+    /// DNS: Services, endpoints with their names, Namespaces.
+    Dns {
+        /// Pods, too.
+        pods: bool,
+        /// Only Services, endpoints and Pods with these labels; the text of a selector.
+        labels: Option<String>,
     },
 }
 
@@ -49,6 +59,11 @@ pub fn kinds(options: &Options) -> Vec<Kind> {
         Interest::ServiceProxy { .. } => {
             vec![Kind::Service, Kind::EndpointSlice, Kind::Node, Kind::ServiceCIDR]
         }
+        Interest::Dns { pods, .. } => {
+            let mut kinds = vec![Kind::Service, Kind::EndpointSlice, Kind::Namespace];
+            kinds.extend(pods.then_some(Kind::Pod));
+            kinds
+        }
     }
 }
 
@@ -57,6 +72,7 @@ pub(super) fn begin(context: &Context) -> JoinSet<Sent> {
     match context.options.interest.clone() {
         Interest::Ingress => ingress(context),
         Interest::ServiceProxy { node } => service_proxy(context, &node),
+        Interest::Dns { pods, labels } => dns(context, pods, labels.as_deref()),
     }
 }
 
@@ -109,5 +125,24 @@ fn service_proxy(context: &Context, node: &Name) -> JoinSet<Sent> {
     mirror(Kind::EndpointSlice, object::placed_endpoint_slice, context.watch("EndpointSlice", slices));
     mirror(Kind::Node, object::node, context.watch(format!("Node {node}"), this_node));
     mirror(Kind::ServiceCIDR, object::service_range, ranges);
+    tasks
+}
+
+fn dns(context: &Context, pods: bool, labels: Option<&str>) -> JoinSet<Sent> {
+    let labelled = |kind| {
+        let all = context.all(kind);
+        labels.map_or_else(|| all.clone(), |labels| all.clone().with_labels(labels.to_owned()))
+    };
+    let mut tasks = JoinSet::new();
+    let mut mirror = |kind: Kind, read, collection| {
+        let watch = context.watch(kind.to_string(), collection);
+        tasks.spawn(Mirror::run(context.clone(), kind, read, watch, None));
+    };
+    mirror(Kind::Service, object::service, labelled(Kind::Service));
+    mirror(Kind::EndpointSlice, object::named_endpoint_slice, labelled(Kind::EndpointSlice));
+    mirror(Kind::Namespace, object::namespace, context.all(Kind::Namespace));
+    if pods {
+        mirror(Kind::Pod, object::pod, labelled(Kind::Pod).with_fields(RUNNING.into()));
+    }
     tasks
 }

@@ -154,6 +154,35 @@ pub(super) fn placed_endpoint_slice(item: &Item) -> Read {
     })
 }
 
+/// An `EndpointSlice` as DNS reads it: who its endpoints are, but not where they run.
+pub(super) fn named_endpoint_slice(item: &Item) -> Read {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Endpoint {
+        #[serde(default)]
+        addresses: Vec<String>,
+        conditions: Option<discovery::EndpointConditions>,
+        hostname: Option<String>,
+        target_ref: Option<Target>,
+    }
+    #[derive(Deserialize)]
+    struct Target {
+        kind: Option<String>,
+        name: Option<String>,
+    }
+    slice(item, |Endpoint { addresses, conditions, hostname, target_ref }| discovery::Endpoint {
+        addresses,
+        conditions,
+        hostname,
+        target_ref: target_ref.map(|Target { kind, name }| core::ObjectReference {
+            kind,
+            name,
+            ..core::ObjectReference::default()
+        }),
+        ..discovery::Endpoint::default()
+    })
+}
+
 fn slice<E: DeserializeOwned>(item: &Item, endpoint: fn(E) -> discovery::Endpoint) -> Read {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -216,6 +245,44 @@ pub(super) fn namespace(item: &Item) -> Read {
     let object = core::Namespace { metadata: metadata.into(), ..core::Namespace::default() };
     let (name, labels) = translate::namespace(&object)?;
     Ok((Object::Namespace { name, labels }, Vec::new()))
+}
+
+/// A Pod; one that has ended or goes is only counted. Of its large rest nothing is read.
+pub(super) fn pod(item: &Item) -> Read {
+    #[derive(Deserialize)]
+    struct Written {
+        metadata: Life,
+        status: Option<Status>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Life {
+        deletion_timestamp: Option<Time>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Status {
+        phase: Option<String>,
+        #[serde(rename = "podIP")]
+        pod_ip: Option<String>,
+        #[serde(rename = "podIPs")]
+        pod_ips: Option<Vec<core::PodIP>>,
+    }
+    let Written { metadata: Life { deletion_timestamp }, status } = decode(item, Kind::Pod)?;
+    let metadata = ObjectMeta {
+        name: Some(item.key.name.to_string()),
+        namespace: Some(item.key.namespace.to_string()),
+        deletion_timestamp,
+        ..ObjectMeta::default()
+    };
+    let status = status.map(|Status { phase, pod_ip, pod_ips }| core::PodStatus {
+        phase,
+        pod_ip,
+        pod_ips,
+        ..core::PodStatus::default()
+    });
+    let pod = translate::pod(&core::Pod { metadata, status, ..core::Pod::default() })?;
+    Ok((pod.map_or_else(Object::Counted, Object::Pod), Vec::new()))
 }
 
 /// The keys of a ConfigMap.

@@ -2,6 +2,7 @@
 
 mod chance;
 mod classes;
+mod dns;
 mod failures;
 mod lists;
 mod once;

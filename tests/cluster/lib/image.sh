@@ -23,6 +23,11 @@ echo_image() { image localhost/test/echo:1,hashicorp/http-echo:1.0.0 '["/echo", 
 # The process that holds the namespaces of a pod is the echo server, too, in a mode in which it only waits.
 pause_image() { image localhost/test/pause:1 '["/echo", "pause"]' "$(echo_server):/echo"; }
 
+# A pod that waits, with what looks names up: dig, and getent with the system's own resolver.
+lookup_image() {
+    image localhost/test/lookup:1 '["/echo", "pause"]' "$(echo_server):/echo" "$(command -v dig):/usr/bin/dig" "$(command -v getent):/usr/bin/getent"
+}
+
 # archive NAME[,NAME...] ENTRYPOINT SOURCE:TARGET...: writes image/image.tar below $STATE.
 archive() {
     local names=${1//,/\",\"} entrypoint=$2 work=$STATE/image pair library layer architecture

@@ -151,5 +151,6 @@ pub(super) fn images() {
         done(run(&["load"]).arg(&archive).output().unwrap()).unwrap();
         done(run(&["echo-image"]).output().unwrap()).unwrap();
         done(run(&["curl-image"]).output().unwrap()).unwrap();
+        done(run(&["lookup-image"]).output().unwrap()).unwrap();
     });
 }

@@ -8,8 +8,11 @@
 
 pub mod corefile;
 pub mod forward;
+pub mod hosts;
 pub mod plan;
 pub mod query;
+pub mod rewrite;
 pub mod serve;
+pub mod template;
 pub mod wire;
 pub mod zone;

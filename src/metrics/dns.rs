@@ -138,14 +138,14 @@ impl Metrics {
         self.inner.figures.health_failures.inc();
     }
 
-    /// What forwarding and its caches count.
-    pub fn forwarding(&self) -> &Forwarding {
-        &self.inner.forwarding
-    }
-
     /// What the source counts.
     pub fn source(&self) -> SourceMetrics {
         self.inner.source.clone()
+    }
+
+    /// What forwarding and its caches count.
+    pub fn forwarding(&self) -> &Forwarding {
+        &self.inner.forwarding
     }
 
     /// The text form, for Prometheus.

@@ -16,7 +16,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 pub use dns::{
-    CLUSTER_DOMAIN, Dns, DnsAnswers, DnsQuery, Place, PodRecords, Policy, Stub, Transfers, UpstreamAt,
+    CLUSTER_DOMAIN, Dns, DnsAnswers, DnsQuery, Place, PodRecords, Policy, Stub, Transfers, UpstreamAt, Whence,
 };
 pub use error::ConfigError;
 pub use service_proxy::{NodePorts, Pods, ServiceProxy};
@@ -168,6 +168,11 @@ pub fn program() -> String {
 /// The command that was typed, whether or not there is one of that name.
 pub fn command() -> Option<String> {
     std::env::args().nth(1)
+}
+
+/// The value of a variable of the environment.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Where temporary files go.

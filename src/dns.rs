@@ -7,8 +7,10 @@
 //! ```
 
 pub mod corefile;
+pub mod explain;
 pub mod forward;
 pub mod hosts;
+pub mod keep;
 pub mod plan;
 pub mod query;
 pub mod rewrite;

@@ -77,7 +77,7 @@ const RULES: &[(&str, Kind, &[&str])] = &[
     ("dns::rewrite", Pure, &["dns::plan", "dns::wire"]),
     ("dns::template", Pure, &["dns::plan", "dns::wire"]),
     ("dns::forward", Shell, &["metrics", "dns::plan", "dns::wire"]),
-    ("admin", Shell, &["model", "routing", "publish", "metrics", "admin"]),
+    ("admin", Shell, &["model", "routing", "publish", "metrics", "dns", "admin"]),
     ("admission", Shell, &["model", "translate", "compile", "metrics", "admission"]),
 ];
 

@@ -1,9 +1,13 @@
 //! Puts a name's records into the reply: as many whole ones as fit.
 
+use std::sync::Arc;
+
 use super::Answer;
-use crate::dns::wire::kind;
 use crate::dns::wire::reply::Section;
-use crate::dns::zone::{Claim, Data, Entry, Host, Srv, Targets, V4, V6, VERSION, VERSION_TTL, pointer};
+use crate::dns::wire::{HEADER, kind};
+use crate::dns::zone::{
+    Claim, Data, Entry, Found, Host, Node, Srv, Targets, V4, V6, VERSION, VERSION_TTL, pointer,
+};
 
 /// Whose records are added.
 #[derive(Clone, Copy)]
@@ -76,19 +80,18 @@ impl Answer<'_, '_> {
                 return true;
             }
         }
+        // Their owners are pointers to where the targets stand in the SRV records, in lower case.
         match &srv.targets {
-            Targets::Own { skip } => {
-                self.along(host, owner.at + usize::from(*skip));
+            Targets::Own { .. } => {
+                self.along(host, start + 18);
             }
-            Targets::Hosts(_) => self.targets(srv, owner, start),
+            Targets::Hosts(hosts) => self.targets(srv, hosts, start + 18),
         }
         true
     }
 
-    /// The addresses of targets whose SRV records begin at `start`. Their owners are pointers to where the targets stand there.
-    fn targets(&mut self, srv: &Srv, owner: Owner<'_>, start: usize) {
-        let Targets::Hosts(hosts) = &srv.targets else { return };
-        let mut at = start + 18;
+    /// The addresses of targets, the first of which stands at `at`.
+    fn targets(&mut self, srv: &Srv, hosts: &[Arc<Node>], mut at: usize) {
         for Entry { target, first, .. } in &srv.entries {
             let Some(node) = hosts.get(*target as usize) else { continue };
             if let (true, Data::Host(host)) = (*first, &node.data)
@@ -97,7 +100,7 @@ impl Answer<'_, '_> {
                 // A pointer reaches no farther, or the room is at its end.
                 return;
             }
-            at += srv.target(owner.name, *target).map_or(0, <[u8]>::len) + 18;
+            at += node.name.as_wire().len() + 18;
         }
     }
 
@@ -145,10 +148,10 @@ impl Answer<'_, '_> {
     pub(super) fn server(&mut self) {
         let frame = self.zone.frame();
         let from = self.reply.position();
-        let [high, low] = pointer(crate::dns::wire::HEADER);
-        let owner = Owner { name: &[], at: crate::dns::wire::HEADER };
+        let [high, low] = pointer(HEADER);
+        let owner = Owner { name: &[], at: HEADER };
         self.record(owner, kind::NS, &[2, b'n', b's', 3, b'd', b'n', b's', high, low]);
-        if let Some(crate::dns::zone::Found::Node(node)) = self.zone.find(frame.server.as_wire())
+        if let Some(Found::Node(node)) = self.zone.find(frame.server.as_wire())
             && let Data::Host(host) = &node.data
         {
             self.along(host, from + 12);
@@ -173,7 +176,7 @@ impl Answer<'_, '_> {
 /// Sets the owners of records of one length. They come with the question's name.
 #[inline]
 fn own<const LENGTH: usize>(records: &mut [u8], at: usize) {
-    if at == crate::dns::wire::HEADER {
+    if at == HEADER {
         return;
     }
     for record in records.chunks_exact_mut(LENGTH) {

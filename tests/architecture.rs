@@ -70,7 +70,7 @@ const RULES: &[(&str, Kind, &[&str])] = &[
     ("dns", Shell, &["model", "publish", "metrics", "dns"]),
     ("dns::wire", Pure, &[]),
     ("dns::plan", Pure, &["dns::wire"]),
-    ("dns::corefile", Pure, &["dns::plan", "dns::wire"]),
+    ("dns::corefile", Pure, &["dns::plan", "dns::template", "dns::wire"]),
     ("dns::zone", Pure, &["model", "dns::wire"]),
     ("dns::query", Pure, &["model", "dns::zone", "dns::wire"]),
     ("dns::hosts", Pure, &["dns::wire"]),

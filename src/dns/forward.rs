@@ -3,6 +3,7 @@
 pub mod cache;
 mod check;
 mod flight;
+mod layout;
 mod pool;
 mod probe;
 mod query;
@@ -21,9 +22,11 @@ use tokio::time::{Instant, sleep};
 use super::plan;
 use super::wire::Rcode;
 use super::wire::name::Name;
+use super::wire::reply::Reply;
 use crate::metrics::dns::Metrics;
 use crate::metrics::dns::forward::Forwarding;
 use flight::Flights;
+use layout::Layout;
 pub use probe::{LoopProbe, Verdict};
 use upstream::Upstream;
 
@@ -63,6 +66,16 @@ pub struct Answer {
     pub took: Duration,
     /// From the cache, and past its time.
     pub stale: bool,
+}
+
+impl Answer {
+    /// Puts its records and flags into the reply to a query of the same name and type, or says that they do not fit. `turn` as for zones;
+    /// `authentic`: the client asked for AD or DO (RFC 6840 section 5.8). False, and nothing added, when the reply has records already or the
+    /// message is not ours.
+    pub fn fill(&self, reply: &mut Reply<'_>, turn: Option<u32>, authentic: bool) -> bool {
+        Layout::read(&self.message)
+            .is_some_and(|layout| layout.copy(&self.message, reply, None, turn, authentic))
+    }
 }
 
 /// Why there is no answer.
@@ -180,11 +193,14 @@ impl Forwarder {
         let mut silent = Vec::new();
         let mut second_best = None;
         for round in 0..ROUNDS {
+            if second_best.is_some() {
+                break;
+            }
             if round > 0 {
                 sleep(PAUSE).await;
             }
             for upstream in self.order()? {
-                if Instant::now() >= deadline || second_best.is_some() && round > 0 {
+                if Instant::now() >= deadline {
                     break;
                 }
                 match upstream.ask(question, deadline).await {

@@ -70,23 +70,14 @@ pub struct Fake {
 
 impl Fake {
     pub async fn new(manner: impl Fn(&Heard) -> Vec<Act> + Send + Sync + 'static) -> Self {
-        let (udp, tcp) = sockets(None).await;
+        let (udp, tcp) = sockets().await;
         Self::on(udp, Some(tcp), manner)
     }
 
     /// One that nobody answers for on TCP.
     pub async fn without_tcp(manner: impl Fn(&Heard) -> Vec<Act> + Send + Sync + 'static) -> Self {
-        let (udp, _) = sockets(None).await;
+        let (udp, _) = sockets().await;
         Self::on(udp, None, manner)
-    }
-
-    /// One at the address of another that has gone.
-    pub async fn at(
-        address: SocketAddr,
-        manner: impl Fn(&Heard) -> Vec<Act> + Send + Sync + 'static,
-    ) -> Self {
-        let (udp, tcp) = sockets(Some(address)).await;
-        Self::on(udp, Some(tcp), manner)
     }
 
     fn on(
@@ -125,14 +116,12 @@ impl Fake {
     }
 }
 
-async fn sockets(at: Option<SocketAddr>) -> (UdpSocket, TcpListener) {
+async fn sockets() -> (UdpSocket, TcpListener) {
     loop {
-        let any = "127.0.0.1:0".parse().unwrap();
-        let tcp = TcpListener::bind(at.unwrap_or(any)).await.unwrap();
-        match UdpSocket::bind(tcp.local_addr().unwrap()).await {
-            Ok(udp) => return (udp, tcp),
-            Err(error) if at.is_some() => panic!("{error}"),
-            Err(_) => {}
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // Somebody else may have the port for UDP.
+        if let Ok(udp) = UdpSocket::bind(tcp.local_addr().unwrap()).await {
+            return (udp, tcp);
         }
     }
 }
@@ -204,7 +193,7 @@ pub async fn encrypted(
     config: Arc<rustls::ServerConfig>,
     manner: impl Fn(&Heard) -> Vec<Act> + Send + Sync + 'static,
 ) -> Fake {
-    let (_, tcp) = sockets(None).await;
+    let (_, tcp) = sockets().await;
     let address = tcp.local_addr().unwrap();
     let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
     let (manner, log): (Manner, _) = (Arc::new(manner), heard.clone());

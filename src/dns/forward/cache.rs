@@ -219,6 +219,3 @@ impl std::fmt::Debug for Cache {
         f.debug_struct("Cache").field("plan", &self.plan).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests {}

@@ -245,3 +245,6 @@ impl Chain {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

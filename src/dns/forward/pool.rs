@@ -55,13 +55,16 @@ impl Pool {
         // The other side may have closed it meanwhile; then nothing was said, and a new one is opened.
         if let Some(mut stream) = self.take()
             && let Ok(answer) = exchange(&mut stream, query).await
+            && answers(&answer, query)
         {
             self.put(stream);
             return Ok((answer, true));
         }
         let mut stream = self.connect().await?;
         let answer = exchange(&mut stream, query).await?;
-        self.put(stream);
+        if answers(&answer, query) {
+            self.put(stream);
+        }
         Ok((answer, false))
     }
 
@@ -103,6 +106,11 @@ impl Pool {
             }
         }
     }
+}
+
+/// Whether it has the query's id. A connection that brought something else is not to be used again.
+fn answers(answer: &[u8], query: &[u8]) -> bool {
+    answer.get(..2) == query.get(..2)
 }
 
 /// One query and one answer, each after its length (RFC 1035 section 4.2.2).

@@ -48,9 +48,13 @@ pub(super) struct Upstream {
 }
 
 /// What an upstream cannot, and until when that is believed.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Habits {
+    /// To keep the case of letters.
     folds: Option<Instant>,
+    /// To speak TCP, as far as we had to know.
+    streamless: Option<Instant>,
+    /// EDNS.
     plain: Option<Instant>,
 }
 
@@ -86,7 +90,11 @@ impl Upstream {
 
     /// Asks once, in the ways that it takes to get a whole answer. The error is for people.
     pub(super) async fn ask(&self, question: &Question, deadline: Instant) -> Result<Said, String> {
-        let form = Form { mixed: !self.folds(), edns: !self.plain(), recursion: true };
+        let form = Form {
+            mixed: !self.believed(|habits| habits.folds),
+            edns: !self.believed(|habits| habits.plain),
+            recursion: true,
+        };
         let began = Instant::now();
         let mut said = self.once(question, form, deadline).await;
         if let Ok(Reading::Plain) = said {
@@ -115,34 +123,41 @@ impl Upstream {
 
     /// Over UDP, and over TCP when that brings not everything or not for certain.
     async fn once(&self, question: &Question, form: Form, deadline: Instant) -> Result<Reading, String> {
+        let lower = Form { mixed: false, ..form };
         if self.stream_only {
-            return self.stream(question, Form { mixed: false, ..form }, deadline).await;
+            return self.stream(question, lower, deadline).await;
         }
         if !form.mixed {
-            // It does not keep the case of letters. TCP cannot be forged as easily; but if it has none, it must do.
-            return match self.stream(question, form, deadline).await {
-                Err(_) => self.datagram(question, form, deadline).await,
-                said => said,
-            };
+            return self.folded(question, lower, deadline).await;
         }
         match self.datagram(question, form, deadline).await? {
-            Reading::Truncated => self.stream(question, Form { mixed: false, ..form }, deadline).await,
+            Reading::Truncated => self.stream(question, lower, deadline).await,
             Reading::Folded => {
-                let said = self.stream(question, form, deadline).await;
-                let habit = match &said {
+                if let Ok(Reading::Answer(said)) = self.stream(question, form, deadline).await {
                     // If it keeps the case here, the datagram was not from it.
-                    Ok(Reading::Answer(said)) => !said.exact,
-                    Err(_) => true,
-                    Ok(_) => false,
-                };
-                if habit {
-                    self.remember(|habits| habits.folds = Some(Instant::now() + MEMORY));
+                    if !said.exact {
+                        self.remember(|habits| habits.folds = Some(Instant::now() + MEMORY));
+                    }
+                    return Ok(Reading::Answer(said));
                 }
-                match said {
-                    Err(_) => self.datagram(question, Form { mixed: false, ..form }, deadline).await,
-                    said => said,
-                }
+                let until = Some(Instant::now() + MEMORY);
+                self.remember(|habits| (habits.folds, habits.streamless) = (until, until));
+                self.folded(question, lower, deadline).await
             }
+            said => Ok(said),
+        }
+    }
+
+    /// Asks one that does not keep the case of letters: over TCP, where it is harder to forge an answer; if it has no TCP, UDP must do.
+    async fn folded(&self, question: &Question, form: Form, deadline: Instant) -> Result<Reading, String> {
+        if !self.believed(|habits| habits.streamless) {
+            match self.stream(question, form, deadline).await {
+                Err(_) => self.remember(|habits| habits.streamless = Some(Instant::now() + MEMORY)),
+                said => return said,
+            }
+        }
+        match self.datagram(question, form, deadline).await? {
+            Reading::Truncated => self.stream(question, form, deadline).await,
             said => Ok(said),
         }
     }
@@ -246,16 +261,10 @@ impl Upstream {
         matches!(tokio::time::timeout(HEALTH_PATIENCE, asked).await, Ok(Ok(true)))
     }
 
-    fn folds(&self) -> bool {
-        self.habits().folds.is_some_and(|until| until > Instant::now())
-    }
-
-    fn plain(&self) -> bool {
-        self.habits().plain.is_some_and(|until| until > Instant::now())
-    }
-
-    fn habits(&self) -> Habits {
-        *self.habits.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether that is still believed of it.
+    fn believed(&self, habit: impl Fn(&Habits) -> Option<Instant>) -> bool {
+        let habits = self.habits.lock().unwrap_or_else(PoisonError::into_inner);
+        habit(&habits).is_some_and(|until| until > Instant::now())
     }
 
     fn remember(&self, habit: impl FnOnce(&mut Habits)) {

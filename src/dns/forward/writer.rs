@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 
 use super::Question;
-use crate::dns::wire::record::{Piece, Record, pieces, unpack};
+use crate::dns::wire::record::{Piece, Record, Unpacked, pieces, unpack};
 use crate::dns::wire::{HEADER, IN, flag};
 
 /// Names that pointers may lead to, at most.
@@ -44,7 +44,7 @@ impl<'a> Writer<'a> {
     /// Adds a record of another message; `None` when its data is not what its type says or the message gets too long.
     pub(super) fn record(&mut self, message: &[u8], record: &Record) -> Option<()> {
         let (owner, _) = unpack(message, record.owner)?;
-        self.name(owner.as_wire(), true);
+        self.name(owner, true);
         self.out.extend_from_slice(&record.kind.to_be_bytes());
         self.out.extend_from_slice(&record.class.to_be_bytes());
         self.out.extend_from_slice(&record.ttl(message).to_be_bytes());
@@ -56,7 +56,7 @@ impl<'a> Writer<'a> {
                 Piece::Name { name, .. } if SIGNED_CASE.contains(&record.kind) => {
                     self.out.extend_from_slice(name.as_wire());
                 }
-                Piece::Name { name, packs } => self.name(name.as_wire(), packs),
+                Piece::Name { name, packs } => self.name(name, packs),
             }
             Some(())
         })?;
@@ -74,28 +74,35 @@ impl<'a> Writer<'a> {
         self.out
     }
 
-    /// Writes a name, with pointers to what stands already where it `packs`. What belongs to the question's name comes in its case, as the
-    /// case that was sent upstream is random.
-    fn name(&mut self, name: &[u8], packs: bool) {
+    /// Writes a name, with pointers to what stands already where it `packs`. What belongs to the question's name comes in
+    /// lower case, as the case that was sent upstream is random.
+    fn name(&mut self, mut name: Unpacked, packs: bool) {
         let mut at = 0;
-        loop {
-            let rest = &name[at..];
-            if rest.len() <= 1 {
-                self.out.push(0);
-                return;
-            }
-            if let Some(place) = self.asked(rest) {
-                if packs {
-                    self.point(HEADER + place);
-                } else {
-                    self.out.extend_from_slice(&self.question[place..]);
+        let asked = loop {
+            let rest = &name.as_wire()[at..];
+            match rest {
+                [] | [0, ..] => break None,
+                [length, ..] => {
+                    if let Some(place) = self.asked(rest) {
+                        break Some((at, place));
+                    }
+                    at += 1 + usize::from(*length);
                 }
-                return;
+            }
+        };
+        if let Some((at, _)) = asked {
+            name.fold_from(at);
+        }
+        let name = name.as_wire();
+        let mut at = 0;
+        while name[at] != 0 {
+            let rest = &name[at..];
+            if let Some((_, place)) = asked.filter(|(from, _)| packs && *from == at) {
+                return self.point(HEADER + place);
             }
             let hash = self.hash.hash_one(rest);
             if let Some(place) = self.place(rest, hash).filter(|_| packs) {
-                self.point(place);
-                return;
+                return self.point(place);
             }
             let here = self.out.len();
             if here <= REACH && self.known.len() < KNOWN {
@@ -105,6 +112,7 @@ impl<'a> Writer<'a> {
             self.out.extend_from_slice(&rest[..end]);
             at += end;
         }
+        self.out.push(0);
     }
 
     fn point(&mut self, place: usize) {

@@ -35,8 +35,14 @@ impl Unpacked {
 
     /// In lower case.
     pub fn folded(mut self) -> Self {
-        self.bytes.make_ascii_lowercase();
+        self.fold_from(0);
         self
+    }
+
+    /// Takes what begins at a label's place in lower case.
+    pub fn fold_from(&mut self, at: usize) {
+        let length = usize::from(self.length);
+        self.bytes[at.min(length)..length].make_ascii_lowercase();
     }
 
     /// As a name of its own.

@@ -8,6 +8,7 @@
 //! | `/config` | hosts, routes, backends, certificates (no keys), settings, reports as JSON |
 //! | `/explain?url=...` | which rule answers a request and why, as JSON |
 
+pub mod dns;
 pub mod dump;
 pub mod explain;
 mod http;

@@ -7,6 +7,7 @@
 pub mod certificate;
 pub mod client;
 mod cluster;
+pub mod dns;
 mod error;
 pub mod log;
 pub mod options;

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod dns;
 mod explain;
 mod input;
 mod print;
@@ -41,7 +42,7 @@ fn run(flags: Flags) -> u8 {
     match flags.command {
         Command::Ingress(flags) => ingress(flags),
         Command::ServiceProxy(flags) => service_proxy::run(*flags),
-        Command::Dns(_) => print::error("slipway dns is not there yet", UNUSABLE),
+        Command::Dns(flags) => dns::run(*flags),
         Command::Check(flags) => check::run(*flags),
         Command::Explain(flags) => explain::run(*flags),
         Command::Demo(flags) => demo::run(&flags),

@@ -16,7 +16,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 pub use dns::{
-    CLUSTER_DOMAIN, Dns, DnsAnswers, DnsQuery, Place, PodRecords, Policy, Stub, Transfers, UpstreamAt,
+    CLUSTER_DOMAIN, Dns, DnsAnswers, DnsQuery, Place, PodRecords, Policy, Stub, Transfers, UpstreamAt, Whence,
 };
 pub use error::ConfigError;
 pub use service_proxy::{NodePorts, Pods, ServiceProxy};

@@ -7,9 +7,14 @@
 //! ```
 
 pub mod corefile;
+pub mod explain;
 pub mod forward;
+pub mod keep;
+pub mod hosts;
 pub mod plan;
 pub mod query;
+pub mod rewrite;
 pub mod serve;
+pub mod template;
 pub mod wire;
 pub mod zone;

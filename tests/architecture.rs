@@ -70,14 +70,14 @@ const RULES: &[(&str, Kind, &[&str])] = &[
     ("dns", Shell, &["model", "publish", "metrics", "dns"]),
     ("dns::wire", Pure, &[]),
     ("dns::plan", Pure, &["dns::wire"]),
-    ("dns::corefile", Pure, &["dns::plan", "dns::wire"]),
+    ("dns::corefile", Pure, &["dns::plan", "dns::template", "dns::wire"]),
     ("dns::zone", Pure, &["model", "dns::wire"]),
     ("dns::query", Pure, &["model", "dns::zone", "dns::wire"]),
     ("dns::hosts", Pure, &["dns::wire"]),
     ("dns::rewrite", Pure, &["dns::plan", "dns::wire"]),
     ("dns::template", Pure, &["dns::plan", "dns::wire"]),
     ("dns::forward", Shell, &["metrics", "dns::plan", "dns::wire"]),
-    ("admin", Shell, &["model", "routing", "publish", "metrics", "admin"]),
+    ("admin", Shell, &["model", "routing", "publish", "metrics", "dns", "admin"]),
     ("admission", Shell, &["model", "translate", "compile", "metrics", "admission"]),
 ];
 

@@ -1,6 +1,7 @@
 //! Small HTTP servers on the control thread: an answer for each request, bounded in connections and time.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -64,14 +65,23 @@ pub(super) async fn run(
     listener: TcpListener,
     answer: impl Fn(&Request<Incoming>) -> Answer + Clone + Send + Sync + 'static,
 ) {
+    run_slowly(listener, move |request, _| ready(answer(&request))).await;
+}
+
+/// The same for answers that take time, or that depend on who asks.
+pub(super) async fn run_slowly<F: Future<Output = Answer> + Send + 'static>(
+    listener: TcpListener,
+    answer: impl Fn(Request<Incoming>, IpAddr) -> F + Clone + Send + Sync + 'static,
+) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 while connections.try_join_next().is_some() {}
                 let answer = answer.clone();
+                let answer = move |request| answer(request, peer.ip().to_canonical());
                 connections.spawn(async move {
                     // A peer that breaks off is its own business.
                     let _ = timeout(CONNECTION, serve(stream, answer)).await;
@@ -84,13 +94,13 @@ pub(super) async fn run(
     }
 }
 
-async fn serve(
+async fn serve<F: Future<Output = Answer>>(
     stream: TcpStream,
-    answer: impl Fn(&Request<Incoming>) -> Answer + Clone + Send + Sync + 'static,
+    answer: impl Fn(Request<Incoming>) -> F,
 ) -> hyper::Result<()> {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(&request);
-        async move { Ok::<_, Infallible>(answer) }
+    let service = service_fn(|request| {
+        let answer = answer(request);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let mut server = hyper::server::conn::http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 << 10);

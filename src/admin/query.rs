@@ -35,7 +35,8 @@ impl Asked {
     }
 }
 
-fn encode(text: &str) -> String {
+/// Text as a value of a query string.
+pub(super) fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte) {
@@ -48,7 +49,7 @@ fn encode(text: &str) -> String {
 }
 
 /// Undoes `%xx` and `+`. What is not UTF-8 then is replaced; a broken `%` stays as it is.
-fn decode(text: &str) -> String {
+pub(super) fn decode(text: &str) -> String {
     let hex = |at: usize| text.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;

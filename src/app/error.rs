@@ -17,6 +17,12 @@ pub enum Error {
     Listen(SocketAddr, &'static str, io::Error),
     /// An address where the service proxy shows health or metrics, with the flag that chooses it.
     Node(SocketAddr, &'static str, io::Error),
+    /// An address for DNS queries.
+    Queries(SocketAddr, io::Error),
+    /// An address where the DNS server shows health, readiness or metrics, with the flag that chooses it.
+    Shown(SocketAddr, &'static str, io::Error),
+    /// The Corefile, or what flags ask for: each fault with its place.
+    Corefile(Vec<String>),
     /// The kernel's tables.
     Kernel(l4::Error),
     /// The validating webhook's address or certificate.
@@ -51,6 +57,9 @@ impl fmt::Display for Error {
             Self::Admin(address, why) => listen(f, *address, "--healthz-port", why),
             Self::Listen(address, flag, why) => listen(f, *address, flag, why),
             Self::Node(address, flag, why) => node(f, *address, flag, why),
+            Self::Queries(address, why) => queries(f, *address, why),
+            Self::Shown(address, flag, why) => shown(f, *address, flag, why),
+            Self::Corefile(faults) => f.write_str(&faults.join("\n")),
             Self::Kernel(error) => error.fmt(f),
             Self::Admission(address, admission::Error::Listen(why)) => {
                 listen(f, *address, "--admission-port", why)
@@ -72,6 +81,31 @@ fn node(f: &mut fmt::Formatter<'_>, address: SocketAddr, flag: &str, why: &io::E
             f,
             "port {port} is taken: end kube-proxy if it still runs on this node, or choose another port with {flag}"
         ),
+        io::ErrorKind::AddrNotAvailable => {
+            write!(f, "{} is no address of this machine: correct {flag}", address.ip())
+        }
+        _ => listen(f, address, flag, why),
+    }
+}
+
+fn queries(f: &mut fmt::Formatter<'_>, address: SocketAddr, why: &io::Error) -> fmt::Result {
+    let port = address.port();
+    match why.kind() {
+        io::ErrorKind::AddrInUse => write!(
+            f,
+            "{address} is taken: end what answers DNS there (CoreDNS, dnsmasq, systemd-resolved), or choose another address or \
+             port with --listen"
+        ),
+        io::ErrorKind::PermissionDenied => write!(
+            f,
+            "port {port} needs privileges: choose one from 1024 up with --listen, or grant CAP_NET_BIND_SERVICE"
+        ),
+        _ => shown(f, address, "--listen", why),
+    }
+}
+
+fn shown(f: &mut fmt::Formatter<'_>, address: SocketAddr, flag: &str, why: &io::Error) -> fmt::Result {
+    match why.kind() {
         io::ErrorKind::AddrNotAvailable => {
             write!(f, "{} is no address of this machine: correct {flag}", address.ip())
         }

@@ -28,6 +28,27 @@ impl Signals {
     }
 }
 
+/// The signals that ask for the configuration to be read again: SIGHUP, and SIGUSR1 as CoreDNS has it.
+pub(super) struct Reloads {
+    hangup: Signal,
+    user: Signal,
+}
+
+impl Reloads {
+    /// Takes them over from the default action, which ends the program. Needs a runtime.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { hangup: signal(SignalKind::hangup())?, user: signal(SignalKind::user_defined1())? })
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.hangup.recv() => {}
+            _ = self.user.recv() => {}
+        }
+    }
+}
+
 /// A signal's name.
 pub(super) fn name(signal: u8) -> &'static str {
     if signal == INTERRUPT { "SIGINT" } else { "SIGTERM" }

@@ -15,6 +15,9 @@ pub(super) mod value;
 /// The domain of a cluster that says no other.
 pub const CLUSTER_DOMAIN: &str = "cluster.local";
 
+/// Where a running instance shows its health unless told otherwise.
+const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
+
 /// `slipway dns`, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns {
@@ -88,10 +91,10 @@ pub struct DnsAnswers {
 pub struct DnsQuery {
     /// The name, as a program would look it up.
     pub name: String,
-    /// The type, as it was written.
-    pub kind: String,
+    /// The type, as it was written; `None`: A and AAAA.
+    pub kind: Option<String>,
     /// The pod that asks.
-    pub from: Option<Named>,
+    pub from: Option<Whence>,
     /// The running instance that is asked; `None`: the answer is computed here, from `answers`.
     pub server: Option<SocketAddr>,
     /// With fewer dots than this a name is looked up along the search path first.
@@ -100,6 +103,15 @@ pub struct DnsQuery {
     pub output: Output,
     /// What is answered.
     pub answers: DnsAnswers,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whence {
+    /// The namespace.
+    pub namespace: String,
+    /// A pod of it.
+    pub pod: Option<String>,
 }
 
 /// Where something is shown.
@@ -201,14 +213,16 @@ impl Dns {
 impl DnsQuery {
     /// Checks what was typed.
     pub fn new(flags: DnsQueryFlags) -> Result<Self, ConfigError> {
+        let answers = DnsAnswers::new(flags.answers)?;
+        let here = answers.source != Source::Kubernetes { kubeconfig: None } || answers.corefile.is_some();
         Ok(Self {
             name: flags.name,
             kind: flags.kind,
             from: flags.from,
-            server: flags.server,
+            server: flags.server.or_else(|| (!here).then(|| SocketAddr::from(SERVER))),
             ndots: flags.ndots,
             output: flags.output,
-            answers: DnsAnswers::new(flags.answers)?,
+            answers,
         })
     }
 }

@@ -1,8 +1,25 @@
 //! The Corefile -> Plan: every directive is honoured, or named with its line.
+//!
+//! ```text
+//! text -> lexer: tokens -> imports: snippets and files in their places -> syntax: blocks of lines -> blocks: Plan
+//! ```
+//!
+//! The rules of writing are those of CoreDNS 1.15, as tried there.
+
+mod blocks;
+mod directives;
+mod imports;
+mod lexer;
+mod reader;
+mod syntax;
+mod values;
 
 use std::fmt;
 
 use super::plan::Plan;
+use reader::Reader;
+
+pub use values::{Wrong, duration, upstream, zones};
 
 /// What is wrong at a place of the Corefile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,13 +64,43 @@ pub fn read(
     outside: &Outside<'_>,
     ignore_unsupported: bool,
 ) -> Result<Read, Vec<Fault>> {
-    let _ = (file, text, outside, ignore_unsupported);
-    Ok(Read::default())
+    let mut reader = Reader::new(ignore_unsupported);
+    let tokens = lexer::tokens(file, text, outside.environment, &mut reader);
+    let tokens = imports::expand(tokens, outside, &mut reader);
+    let blocks = syntax::blocks(&tokens, &mut reader);
+    let plan = blocks::plan(&blocks, &mut reader);
+    if plan.blocks.is_empty() && reader.is_fine() {
+        reader.fault_at(file, 1, "there is no server block: write one, such as .:53 { ... }");
+    }
+    let notes = reader.finish(file)?;
+    Ok(Read { plan, notes })
 }
 
 /// The Corefile of a cluster without any, as flags alone mean it: `kubernetes` for the domain, `forward`, `cache 30`, `loop`,
 /// `loadbalance`, as kubeadm writes it.
 pub fn default_text(domain: &str) -> String {
-    let _ = domain;
-    String::new()
+    format!(
+        "\
+.:53 {{
+    errors
+    health {{
+       lameduck 5s
+    }}
+    ready
+    kubernetes {domain} in-addr.arpa ip6.arpa {{
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }}
+    prometheus 0.0.0.0:9153
+    forward . /etc/resolv.conf {{
+       max_concurrent 1000
+    }}
+    cache 30
+    loop
+    reload
+    loadbalance
+}}
+"
+    )
 }

@@ -1,1 +1,111 @@
-//! -
+//! What large clusters cost, in figures: `cargo test --test zone -- --ignored --nocapture`.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use slipway::dns::wire::kind;
+use slipway::dns::zone::Zone;
+use slipway::model::service::{Endpoint, EndpointSet};
+use slipway::model::{Key, Snapshot};
+
+use crate::ask::{TCP, ask};
+use crate::cluster::{SERIAL, options, snapshot};
+
+fn objects(services: usize, endpoints: usize, headless: bool) -> String {
+    let mut yaml = String::new();
+    for service in 0..services {
+        let ip = if headless {
+            "None".to_owned()
+        } else {
+            format!("10.{}.{}.1", 100 + service / 250, service % 250)
+        };
+        write!(
+            yaml,
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: s{service}, namespace: n{}}}\n\
+             spec: {{clusterIP: {ip}, ports: [{{name: http, port: 80}}]}}\n",
+            service % 100
+        )
+        .unwrap();
+        for slice in 0..endpoints.div_ceil(100) {
+            write!(
+                yaml,
+                "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+                 metadata: {{name: s{service}-{slice}, namespace: n{}, labels: {{kubernetes.io/service-name: s{service}}}}}\n\
+                 addressType: IPv4\nports: [{{name: http, port: 8080}}]\nendpoints:\n",
+                service % 100
+            )
+            .unwrap();
+            for at in slice * 100..endpoints.min(slice * 100 + 100) {
+                let number = service * endpoints + at;
+                writeln!(
+                    yaml,
+                    "- {{addresses: [10.{}.{}.{}]}}",
+                    number / 62500,
+                    number / 250 % 250,
+                    number % 250
+                )
+                .unwrap();
+            }
+        }
+    }
+    yaml
+}
+
+/// One endpoint of a Service gets another address.
+fn change(snapshot: &Snapshot, key: &Key, round: u8) -> Snapshot {
+    let mut snapshot = snapshot.clone();
+    let mut sets: Vec<Arc<EndpointSet>> = snapshot.endpoints[key].to_vec();
+    let mut set = (*sets[0]).clone();
+    set.endpoints[0] = Endpoint { address: [192, 0, 2, round].into(), ..set.endpoints[0].clone() };
+    sets[0] = Arc::new(set);
+    snapshot.endpoints.insert(key.clone(), sets.into());
+    snapshot
+}
+
+fn measure(what: &str, yaml: &str, key: &Key) {
+    let mut snapshot = snapshot(yaml);
+    let before = resident();
+    let start = Instant::now();
+    let mut zone = Zone::build(&snapshot, Arc::new(options()), SERIAL);
+    let built = start.elapsed();
+    let grown = resident().saturating_sub(before) / 1024;
+    let mut times: Vec<Duration> = Vec::new();
+    let mut drops: Vec<Duration> = Vec::new();
+    for round in 1..=50 {
+        snapshot = change(&snapshot, key, round);
+        let start = Instant::now();
+        let next = zone.update(&snapshot, SERIAL);
+        times.push(start.elapsed());
+        let former = std::mem::replace(&mut zone, next);
+        let start = Instant::now();
+        drop(former);
+        drops.push(start.elapsed());
+    }
+    let reverse = ask(&zone, "50.2.0.192.in-addr.arpa", kind::PTR, TCP);
+    assert_eq!(reverse.answer.len(), 1);
+    times.sort();
+    drops.sort();
+    println!(
+        "{what}: {} names, built in {built:?}, {grown} MiB; one changed endpoint: median {:?}, most {:?}; the former dropped in {:?}",
+        zone.len(),
+        times[25],
+        times[49],
+        drops[25]
+    );
+}
+
+/// KiB in use by this process.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+#[ignore = "prints figures"]
+fn one_changed_endpoint_among_100_000() {
+    measure("10,000 Services x 10", &objects(10_000, 10, false), &Key::new("n77", "s77"));
+    measure("10,000 headless Services x 10", &objects(10_000, 10, true), &Key::new("n77", "s77"));
+    measure("20 headless Services x 5,000", &objects(20, 5000, true), &Key::new("n7", "s7"));
+}

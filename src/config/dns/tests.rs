@@ -84,12 +84,16 @@ fn flags_may_be_repeated_and_say_what_is_off() {
 #[test]
 fn a_query_takes_a_name_a_type_and_what_is_answered() {
     let config = query(&["web", "--from", "shop/client", "--manifests", "dir", "--pods=verified"]).unwrap();
-    assert_eq!((config.name.as_str(), config.kind.as_str(), config.ndots), ("web", "A", 5));
-    assert_eq!(config.from.unwrap().to_string(), "shop/client");
+    assert_eq!((config.name.as_str(), config.kind, config.ndots, config.server), ("web", None, 5, None));
+    assert_eq!(config.from, Some(Whence { namespace: "shop".into(), pod: Some("client".into()) }));
     assert_eq!(config.answers.pods, Some(PodRecords::Verified));
     let config = query(&["web", "AAAA", "--server", "127.0.0.1:9153", "--ndots=1", "-o", "json"]).unwrap();
     assert_eq!(config.server, "127.0.0.1:9153".parse().ok());
-    assert_eq!((config.kind.as_str(), config.ndots, config.output), ("AAAA", 1, Output::Json));
+    assert_eq!((config.kind.as_deref(), config.ndots, config.output), (Some("AAAA"), 1, Output::Json));
+    let config = query(&["web", "--from=shop"]).unwrap();
+    assert_eq!(config.server, "127.0.0.1:8080".parse().ok());
+    assert_eq!(config.from, Some(Whence { namespace: "shop".into(), pod: None }));
+    assert!(query(&["web", "--from=a/b/c"]).unwrap_err().contains("NAMESPACE/POD"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::super::flags::Listen;
 use super::super::value::{address, duration, listen, network};
-use super::{Stub, UpstreamAt};
+use super::{Stub, UpstreamAt, Whence};
 
 /// The port of DNS.
 const PORT: u16 = 53;
@@ -41,6 +41,20 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
         return Ok(Duration::from_millis(millis));
     }
     duration(text)
+}
+
+/// `NAMESPACE` or `NAMESPACE/POD`.
+pub(crate) fn whence(text: &str) -> Result<Whence, String> {
+    let (namespace, pod) =
+        text.split_once('/').map_or((text, None), |(namespace, pod)| (namespace, Some(pod)));
+    let fine = |part: &str| {
+        let name = |b: u8| b.is_ascii_alphanumeric() || b"-.".contains(&b);
+        !part.is_empty() && part.len() <= 253 && part.bytes().all(name)
+    };
+    if fine(namespace) && pod.is_none_or(fine) {
+        return Ok(Whence { namespace: namespace.to_owned(), pod: pod.map(str::to_owned) });
+    }
+    Err("write NAMESPACE or NAMESPACE/POD".into())
 }
 
 /// A domain name, without the dot at its end and in lower case; the root is `.`.

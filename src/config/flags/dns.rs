@@ -9,8 +9,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 use super::super::Named;
-use super::super::dns::value::{bytes, cookie_secret, domain, listen_on, peers, place, span, stub, upstream};
-use super::super::dns::{PodRecords, Policy, Stub, UpstreamAt};
+use super::super::dns::value::{
+    bytes, cookie_secret, domain, listen_on, peers, place, span, stub, upstream, whence,
+};
+use super::super::dns::{PodRecords, Policy, Stub, UpstreamAt, Whence};
 use super::super::value::{admin_address, boolean, named};
 use super::{Listen, LogLevel, Output};
 
@@ -186,16 +188,16 @@ pub struct DnsQueryFlags {
     #[arg(value_name = "NAME")]
     pub name: String,
 
-    /// The type
-    #[arg(value_name = "TYPE", default_value = "A")]
-    pub kind: String,
+    /// The type [default: A and AAAA, as a program asks that wants to connect]
+    #[arg(value_name = "TYPE")]
+    pub kind: Option<String>,
 
-    /// The pod that asks: its namespace makes the search path, its address is the client's
-    #[arg(long, value_name = "NAMESPACE/POD", value_parser = named)]
-    pub from: Option<Named>,
+    /// The pod that asks: its namespace makes the search path, its address is the client's [default: a pod of namespace default]
+    #[arg(long, value_name = "NAMESPACE[/POD]", value_parser = whence)]
+    pub from: Option<Whence>,
 
-    /// Ask the running instance whose --metrics address this is [default: 127.0.0.1:9153, unless --manifests or a Corefile is
-    /// given]
+    /// Ask the running instance whose --health address this is [default: 127.0.0.1:8080, unless --manifests, --kubeconfig or
+    /// --corefile is given]
     #[arg(long, value_name = "ADDR", value_parser = admin_address, conflicts_with_all = ["manifests", "kubeconfig"])]
     pub server: Option<SocketAddr>,
 

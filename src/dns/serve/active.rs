@@ -172,7 +172,7 @@ impl Block {
         let kept =
             former.and_then(|former| former.cache.clone()).filter(|c| Some(c.plan()) == plan.cache.as_ref());
         let same_cache = kept.is_some() || plan.cache.is_none();
-        let cache = kept.or_else(|| plan.cache.clone().map(|cache| Arc::new(Cache::new(cache, CACHE))));
+        let cache = kept.or_else(|| plan.cache.as_ref().map(|cache| fresh(cache, plan, metrics)));
         let former = former.filter(|former| same_cache && former.plan.cache == plan.cache);
         let (mut forwards, mut wrong) = (Vec::new(), Vec::new());
         for forward in &plan.forwards {
@@ -215,6 +215,16 @@ impl Block {
     fn is_same(&self, plan: &plan::Block) -> bool {
         self.plan.zones == plan.zones && self.plan.port == plan.port && self.plan.bind == plan.bind
     }
+}
+
+/// An empty cache, with its figures shown for as long as it lives.
+fn fresh(cache: &plan::Cache, block: &plan::Block, metrics: &Metrics) -> Arc<Cache> {
+    let zones: Vec<String> = block.zones.iter().map(ToString::to_string).collect();
+    let cache = Arc::new(Cache::new(cache.clone(), CACHE));
+    let weak = Arc::downgrade(&cache);
+    let figures = move || weak.upgrade().map(|cache| cache.figures());
+    metrics.forwarding().cache(&server(block), &zones.join(","), figures);
+    cache
 }
 
 fn server(block: &plan::Block) -> String {

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::dns::forward::cache::seconds;
+
 /// Tells the time in the two forms that answers need.
 pub(super) struct Clock {
     started: Instant,
@@ -48,10 +50,4 @@ impl Clock {
             unix: u32::try_from(unix & u64::from(u32::MAX)).unwrap_or(0),
         }
     }
-}
-
-/// What time it is for caches.
-pub(super) fn seconds() -> u32 {
-    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
-    u32::try_from(START.elapsed().as_secs()).unwrap_or(u32::MAX)
 }

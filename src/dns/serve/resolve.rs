@@ -4,15 +4,15 @@ use std::net::IpAddr;
 use std::pin::Pin;
 
 use super::active::{Block, Entry};
-use super::clock::seconds;
 use super::jobs::{Stage, question};
 use super::local::{self, Context, Local};
 use super::{Serving, Trace, access, append};
+use crate::dns::forward::cache::seconds;
 use crate::dns::forward::{Answer, Failure};
 use crate::dns::plan::PAYLOAD;
 use crate::dns::wire::name::Name;
 use crate::dns::wire::question::{Asked, Unreadable, read};
-use crate::dns::wire::reply::{Reply, bare};
+use crate::dns::wire::reply::{Reply, Section, bare};
 use crate::dns::wire::{HEADER, IN, Rcode, flag, kind, number};
 use crate::metrics::dns::{Metrics, Part};
 
@@ -182,7 +182,11 @@ async fn forward(task: &Task<'_>, first: usize, trace: &mut Trace) -> Finished {
 fn fill(reply: &mut Reply<'_>, answer: &Answer) -> (Rcode, Part) {
     let flags = number(&answer.message, 2).unwrap_or(0);
     reply.set(flags & (flag::AA | flag::TC | flag::RA | flag::AD));
-    append::verbatim(reply, &answer.message);
+    let begin = reply.position();
+    if !append::verbatim(reply, &answer.message) {
+        reply.rewind(begin, [0; 3]);
+        return (Rcode::SERVFAIL, Part::Forward);
+    }
     let part = if answer.upstream.is_some() { Part::Forward } else { Part::Cache };
     (answer.rcode, part)
 }
@@ -193,32 +197,36 @@ async fn lead(task: &Task<'_>, begun: Finished, target: &Name, trace: &mut Trace
         return Finished { rcode: Rcode::SERVFAIL, ..task.empty(Rcode::SERVFAIL, begun.part) };
     };
     task.reply(|reply| {
-        append::elsewhere(reply, &begun.reply);
-        append::elsewhere(reply, &inner.reply);
-        reply.set((number(&inner.reply, 2).unwrap_or(0)) & (flag::RA | flag::TC));
-        (inner.rcode, begun.part)
+        // What was there fits as it stands; only its OPT goes.
+        let mut good = append::verbatim(reply, &begun.reply);
+        for section in [Section::Answer, Section::Authority] {
+            good &= append::elsewhere(reply, &inner.reply, section);
+        }
+        reply.set(number(&inner.reply, 2).unwrap_or(0) & (flag::RA | flag::TC));
+        (if good { inner.rcode } else { Rcode::SERVFAIL }, begun.part)
     })
 }
 
 /// Answers another question on the way to an answer; `None` when that leads too far.
-pub(super) async fn ask_for(
-    task: &Task<'_>,
-    name: &Name,
+pub(super) fn ask_for<'a>(
+    task: &'a Task<'_>,
+    name: &'a Name,
     kind: u16,
-    trace: &mut Trace,
+    trace: &'a mut Trace,
     depth: usize,
-) -> Option<Finished> {
-    if depth >= DEPTH {
-        return None;
-    }
-    let query = query(task.asked, name, kind);
-    let asked = read(&query).ok()?;
-    let chosen = task.serving.active.choose(asked.name.as_wire(), task.entry);
-    let block = task.serving.active.blocks.get(chosen.block?)?;
-    let limit = task.limit.max(4096);
-    let inner = Task { asked: &asked, block, stage: Stage::All, limit, options: &[], ..*task };
-    let further: Pin<Box<dyn Future<Output = Finished> + '_>> = Box::pin(step(&inner, trace, depth + 1));
-    Some(further.await)
+) -> Pin<Box<dyn Future<Output = Option<Finished>> + Send + 'a>> {
+    Box::pin(async move {
+        if depth >= DEPTH {
+            return None;
+        }
+        let query = query(task.asked, name, kind);
+        let asked = read(&query).ok()?;
+        let chosen = task.serving.active.choose(asked.name.as_wire(), task.entry);
+        let block = task.serving.active.blocks.get(chosen.block?)?;
+        let limit = task.limit.max(4096);
+        let inner = Task { asked: &asked, block, stage: Stage::All, limit, options: &[], ..*task };
+        Some(step(&inner, trace, depth + 1).await)
+    })
 }
 
 /// A query for another name and type with the same flags, and the same wish for DNSSEC records.

@@ -39,6 +39,11 @@ pub(crate) fn label_of(endpoint: &Endpoint, pod_names: bool) -> Label {
     named.unwrap_or_else(|| Label::of(endpoint.address))
 }
 
+/// An address with dashes, as it is a name.
+pub(crate) fn written(address: IpAddr) -> Label {
+    Label::of(address)
+}
+
 /// A label in lower case, on the stack.
 #[derive(Clone, Copy)]
 pub(crate) struct Label {

@@ -1,0 +1,183 @@
+//! Why a query has no answer, in a sentence; and which of several sentences tells most.
+
+mod object;
+
+use super::super::forward::Failure;
+use super::super::plan::Kubernetes;
+use super::super::serve::{Serving, Trace};
+use super::super::wire::Rcode;
+use super::super::wire::name::Name;
+use super::super::zone::Zone;
+use super::message::{Said, kind_name};
+use super::{Outcome, Step};
+
+/// A sentence, and how much it tells beside others: more is better.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reason {
+    pub(super) rank: u8,
+    pub(super) text: String,
+}
+
+/// No answer is as it should be, and this says so.
+const PLAIN: u8 = 1;
+/// Something is not there.
+const ABSENT: u8 = 3;
+/// Something alike is elsewhere.
+const ELSEWHERE: u8 = 5;
+/// It is there, but cannot be used.
+const UNUSABLE: u8 = 7;
+/// The server itself cannot say.
+const BLIND: u8 = 9;
+
+fn reason_of(rank: u8, text: impl Into<String>) -> Reason {
+    Reason { rank, text: text.into() }
+}
+
+/// Why there is no answer; `None` when there is one.
+pub(super) fn reason(
+    serving: &Serving,
+    name: &Name,
+    kind: u16,
+    outcome: Outcome,
+    said: Option<&Said>,
+    trace: &Trace,
+) -> Option<Reason> {
+    if outcome == Outcome::Found {
+        return None;
+    }
+    let rcode = said.map(|said| said.rcode);
+    if let Some(failure) = &trace.failure {
+        return Some(failed(failure));
+    }
+    if rcode.is_none() {
+        return Some(reason_of(
+            BLIND,
+            "no reply is sent to this client: an acl drops its queries, or it took too long",
+        ));
+    }
+    if trace.plugin.is_empty() && rcode == Some(Rcode::REFUSED) {
+        return Some(refused(serving, name));
+    }
+    if let Some(zone) = zone_of(serving, name).filter(|_| matches!(trace.plugin, "kubernetes" | "")) {
+        return Some(match zone {
+            Known::Yes(zone) => object::reason(zone, name, kind, outcome),
+            Known::NotYet => reason_of(
+                BLIND,
+                "not all Services are known to the server yet, so it does not say that there are none: its /ready tells what it \
+                 waits for",
+            ),
+        });
+    }
+    Some(of_others(name, kind, outcome, rcode, trace))
+}
+
+/// What another part said.
+fn of_others(name: &Name, kind: u16, outcome: Outcome, rcode: Option<Rcode>, trace: &Trace) -> Reason {
+    let who = match (&trace.upstream, trace.plugin) {
+        (Some((upstream, _)), _) => format!("upstream {}", upstream.address),
+        (None, "") => "this server".into(),
+        (None, "cache") => "an upstream, as the cache remembers,".into(),
+        (None, "forward") => "an upstream".into(),
+        (None, part) => format!("{part} (of the Corefile)"),
+    };
+    match outcome {
+        Outcome::NoName => reason_of(PLAIN, format!("{who} says that there is no name {name}")),
+        Outcome::NoData => {
+            reason_of(ABSENT, format!("{who} says that {name} exists, but has no {} record", kind_name(kind)))
+        }
+        _ if trace.plugin.is_empty() => reason_of(
+            UNUSABLE,
+            format!(
+                "nothing in the server's configuration answers {name}: add forward to its block, or --forward"
+            ),
+        ),
+        _ => {
+            let rcode = rcode.map_or("nothing", Rcode::name);
+            reason_of(UNUSABLE, format!("{who} answers {rcode} for {name}"))
+        }
+    }
+}
+
+/// Why upstreams gave nothing.
+fn failed(failure: &Failure) -> Reason {
+    let text = match failure {
+        Failure::Busy => {
+            "too many forwarded queries are under way: raise --max-concurrent, or look why upstreams are slow"
+                .into()
+        }
+        Failure::Silent(all) if all.is_empty() => "there is no upstream that could be asked".into(),
+        Failure::Silent(all) => {
+            let one = |(upstream, said): &(super::super::plan::Upstream, String)| {
+                format!("upstream {}: {said}", upstream.address)
+            };
+            let all: Vec<String> = all.iter().map(one).collect();
+            format!(
+                "no upstream gave an answer ({}): see whether they can be reached from here",
+                all.join("; ")
+            )
+        }
+        Failure::Down => "all upstreams are down: see whether they can be reached from here".into(),
+    };
+    reason_of(UNUSABLE + 1, text)
+}
+
+fn refused(serving: &Serving, name: &Name) -> Reason {
+    let blocks = &serving.active.plan().blocks;
+    if blocks.iter().any(|block| block.zones.iter().any(|zone| name.is_within(zone))) {
+        return reason_of(
+            UNUSABLE,
+            format!("the server refuses {name} to this client: see acl in its configuration"),
+        );
+    }
+    reason_of(
+        UNUSABLE,
+        format!(
+            "no block of the server's configuration is for {name}: add one for \".\" with forward, or --forward"
+        ),
+    )
+}
+
+enum Known<'a> {
+    Yes(&'a Zone),
+    NotYet,
+}
+
+/// The zone that a name is in, of all `kubernetes`.
+fn zone_of<'a>(serving: &'a Serving, name: &Name) -> Option<Known<'a>> {
+    let plans = serving.active.plan().blocks.iter().filter_map(|block| block.kubernetes.as_ref());
+    let covers = |plan: &Kubernetes| plan.zones.iter().chain(&plan.reverse).any(|zone| name.is_within(zone));
+    for (plan, zones) in plans.zip(&serving.zones).filter(|(plan, _)| covers(plan)) {
+        let Some(zones) = zones else { return Some(Known::NotYet) };
+        let forward = zones.iter().filter(|zone| name.is_within(&zone.options().domain));
+        let deepest = forward.max_by_key(|zone| zone.options().domain.as_wire().len());
+        let first = plan.reverse.iter().any(|zone| name.is_within(zone)).then(|| zones.first()).flatten();
+        if let Some(zone) = deepest.or(first) {
+            return Some(Known::Yes(zone));
+        }
+    }
+    None
+}
+
+/// Who answered, after how much.
+pub(super) fn answered(steps: &[Step]) -> String {
+    let Some(step) = steps.last() else { return String::new() };
+    let found = step.answers.iter().find(|answer| answer.outcome == Outcome::Found);
+    let source = found.map_or("", |answer| answer.source.as_str());
+    match steps.len() {
+        1 => format!("{source} answers {}", step.name),
+        count => format!("{source} answers {}, the name that is asked for as number {count}", step.name),
+    }
+}
+
+/// The sentence that tells most: of equal ones the first.
+pub(super) fn most_telling(reasons: &[Reason], steps: &[Step]) -> String {
+    let best = reasons.iter().rev().max_by_key(|reason| reason.rank);
+    match best {
+        Some(reason) if reason.rank > PLAIN || steps.len() == 1 => reason.text.clone(),
+        Some(_) => {
+            let last = reasons.last().map(|reason| reason.text.as_str()).unwrap_or_default();
+            format!("none of the {} names exists; of the last one {last}", steps.len())
+        }
+        None => String::new(),
+    }
+}

@@ -1,14 +1,41 @@
 //! Names outside the zone: upstream resolvers and a cache of what they said.
 
 pub mod cache;
+mod check;
+mod flight;
+mod pool;
+mod probe;
+mod query;
+mod resolv;
+mod tls;
+mod upstream;
+mod writer;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep};
 
 use super::plan;
 use super::wire::Rcode;
 use super::wire::name::Name;
 use crate::metrics::dns::Metrics;
+use crate::metrics::dns::forward::Forwarding;
+use flight::Flights;
+pub use probe::{LoopProbe, Verdict};
+use upstream::Upstream;
+
+/// How long one question may take in all.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// How often the upstreams are gone through, and the pause after none could be reached at all.
+const ROUNDS: usize = 2;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Upstreams at most, as in CoreDNS.
+const UPSTREAMS: usize = 15;
 
 /// A question for upstreams: what tells one cache entry from another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +79,12 @@ pub enum Failure {
 /// One `forward` with its upstreams. Lives on the runtime that [`Forwarder::ask`] is polled on.
 pub struct Forwarder {
     plan: plan::Forward,
+    cache: Option<Arc<cache::Cache>>,
+    upstreams: Vec<Arc<Upstream>>,
+    flights: Flights,
+    turn: AtomicUsize,
+    metrics: Forwarding,
+    runtime: OnceLock<Handle>,
 }
 
 /// Why a `forward` cannot be put in force.
@@ -70,8 +103,12 @@ impl Forwarder {
         cache: Option<Arc<cache::Cache>>,
         metrics: Metrics,
     ) -> Result<Arc<Self>, Unusable> {
-        let _ = (cache, metrics);
-        Ok(Arc::new(Self { plan }))
+        let unusable = |message| Unusable { line: plan.line, message };
+        let metrics = metrics.forwarding().clone();
+        let upstreams = upstreams(&plan, &metrics).map_err(unusable)?;
+        let flights = Flights::new(plan.max_concurrent);
+        let (turn, runtime) = (AtomicUsize::new(0), OnceLock::new());
+        Ok(Arc::new(Self { plan, cache, upstreams, flights, turn, metrics, runtime }))
     }
 
     /// What it was made with.
@@ -79,14 +116,143 @@ impl Forwarder {
         &self.plan
     }
 
-    /// Asks: the cache first, then upstreams; equal questions under way are asked once.
-    pub async fn ask(self: &Arc<Self>, question: &Question) -> Result<Answer, Failure> {
-        let _ = question;
-        Err(Failure::Down)
+    /// Its upstreams, those of files included, and whether each is up.
+    pub fn upstreams(&self) -> Vec<(plan::Upstream, bool)> {
+        let up = |upstream: &Arc<Upstream>| !upstream.is_down(self.plan.max_fails);
+        self.upstreams.iter().map(|upstream| (upstream.plan.clone(), up(upstream))).collect()
     }
 
-    /// Asks upstreams again for an entry that is in demand or was served past its time; the cache gets the answer.
-    pub fn refresh(self: &Arc<Self>, question: Question) {
-        let _ = question;
+    /// Asks: the cache first, then upstreams; equal questions under way are asked once.
+    pub async fn ask(self: &Arc<Self>, question: &Question) -> Result<Answer, Failure> {
+        if let Some(cache) = &self.cache
+            && let Some(answer) = cache.find(question, cache::seconds())
+        {
+            if answer.stale {
+                self.refresh(question.clone());
+            }
+            return Ok(answer);
+        }
+        let answer = self.fetch(question).await;
+        // SERVFAIL and the like are no better than what was known before.
+        let good = matches!(&answer, Ok(Answer { rcode: Rcode::NOERROR | Rcode::NXDOMAIN, .. }));
+        if !good
+            && let Some(cache) = &self.cache
+            && let Some(stale) = cache.stale(question, cache::seconds())
+        {
+            return Ok(stale);
+        }
+        answer
     }
+
+    /// Asks upstreams whatever the cache says; equal questions under way are asked once. The cache gets the answer.
+    pub async fn fetch(self: &Arc<Self>, question: &Question) -> Result<Answer, Failure> {
+        self.runtime.get_or_init(Handle::current);
+        let Some(mut landing) = self.flights.join(self, question) else {
+            self.metrics.rejected();
+            return Err(Failure::Busy);
+        };
+        landing.wait().await
+    }
+
+    /// Asks upstreams again for an entry that is in demand or was served past its time; the cache gets the answer. May be called from any
+    /// thread once a question has been asked.
+    pub fn refresh(self: &Arc<Self>, question: Question) {
+        let runtime = self.runtime.get().cloned().or_else(|| Handle::try_current().ok());
+        if let Some(runtime) = runtime {
+            let _inside = runtime.enter();
+            // Where too many are under way, this one can wait for the next who asks.
+            drop(self.flights.join(self, &question));
+        }
+    }
+
+    /// Asks one upstream after the other, and keeps the answer.
+    async fn consult(&self, question: &Question) -> Result<Answer, Failure> {
+        let answer = self.try_all(question).await?;
+        Ok(match &self.cache {
+            Some(cache) => cache.take(question, answer, cache::seconds()),
+            None => answer,
+        })
+    }
+
+    async fn try_all(&self, question: &Question) -> Result<Answer, Failure> {
+        let began = Instant::now();
+        let deadline = began + DEADLINE;
+        let mut silent = Vec::new();
+        let mut second_best = None;
+        for round in 0..ROUNDS {
+            if round > 0 {
+                sleep(PAUSE).await;
+            }
+            for upstream in self.order()? {
+                if Instant::now() >= deadline || second_best.is_some() && round > 0 {
+                    break;
+                }
+                match upstream.ask(question, deadline).await {
+                    Ok(said) => {
+                        let answer = Answer {
+                            message: said.message.into(),
+                            rcode: said.rcode,
+                            upstream: Some(upstream.plan.clone()),
+                            took: began.elapsed(),
+                            stale: false,
+                        };
+                        if !self.plan.failover.contains(&said.rcode) {
+                            return Ok(answer);
+                        }
+                        second_best = Some(answer);
+                    }
+                    Err(why) => {
+                        upstream.watch(&self.plan);
+                        silent.retain(|(who, _)| *who != upstream.plan);
+                        silent.push((upstream.plan.clone(), why));
+                    }
+                }
+            }
+        }
+        second_best.ok_or(Failure::Silent(silent))
+    }
+
+    /// Whom to ask, one after the other: those that are up as the policy says; any when none is.
+    fn order(&self) -> Result<Vec<Arc<Upstream>>, Failure> {
+        let up = |upstream: &&Arc<Upstream>| !upstream.is_down(self.plan.max_fails);
+        let mut order: Vec<_> = self.upstreams.iter().filter(up).cloned().collect();
+        if order.is_empty() {
+            self.metrics.broken();
+            if self.plan.fail_fast {
+                return Err(Failure::Down);
+            }
+            // It may be the checks that fail.
+            order.clone_from(&self.upstreams);
+            fastrand::shuffle(&mut order);
+            return Ok(order);
+        }
+        match self.plan.policy {
+            plan::Policy::Sequential => {}
+            plan::Policy::Random => fastrand::shuffle(&mut order),
+            plan::Policy::RoundRobin => {
+                let first = self.turn.fetch_add(1, Ordering::Relaxed) % order.len();
+                order.rotate_left(first);
+            }
+        }
+        Ok(order)
+    }
+}
+
+fn upstreams(plan: &plan::Forward, metrics: &Forwarding) -> Result<Vec<Arc<Upstream>>, String> {
+    let mut named = Vec::new();
+    for target in &plan.to {
+        match target {
+            plan::Target::Upstream(upstream) => named.push(upstream.clone()),
+            plan::Target::File(file) => named.extend(resolv::read(file)?),
+        }
+    }
+    if named.is_empty() || named.len() > UPSTREAMS {
+        return Err(format!("there are {} upstreams: name 1 to {UPSTREAMS}", named.len()));
+    }
+    let connector = match named.iter().any(|upstream| upstream.tls) {
+        true => Some(tls::connector(plan)?),
+        false => None,
+    };
+    let ready = |upstream| Upstream::new(&upstream, plan, metrics.clone(), connector.as_ref()).map(Arc::new);
+    named.into_iter().map(ready).collect()
 }

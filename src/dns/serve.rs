@@ -1,33 +1,38 @@
 //! Takes queries on UDP and TCP and answers them as the plan says.
 
+mod access;
+mod active;
+mod append;
+mod clock;
+mod cookie;
+mod desk;
+mod ending;
+mod failures;
+mod jobs;
+mod local;
+mod log;
+mod options;
+mod rate;
+mod resolve;
+mod running;
+mod socket;
+mod tcp;
+mod transfer;
+mod udp;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::forward::{Failure, Unusable};
-use super::plan::{Plan, Upstream};
+use super::forward::Failure;
+use super::plan::Upstream;
 use super::zone::Zone;
 use crate::metrics::dns::Metrics;
 use crate::publish::Published;
 
-/// A plan made ready: files are read, expressions compiled, upstreams set up.
-pub struct Active {
-    plan: Plan,
-}
-
-impl Active {
-    /// Makes a plan ready. What did not change since `former` (caches, upstreams and their health) goes on.
-    pub fn new(plan: Plan, former: Option<&Self>, metrics: &Metrics) -> Result<Self, Vec<Unusable>> {
-        let _ = (former, metrics);
-        Ok(Self { plan })
-    }
-
-    /// What it was made of.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
-}
+pub use active::Active;
+pub use running::Running;
 
 /// All that queries are answered from; replaced as one.
 pub struct Serving {
@@ -50,40 +55,54 @@ pub struct Options {
     pub client_rate: Option<u32>,
     /// How long a TCP connection may be idle.
     pub tcp_idle: Duration,
-    /// TCP connections at a time, in all.
+    /// TCP connections at a time, in all; beyond, the one that was idle longest is closed.
     pub tcp_connections: usize,
+    /// What DNS cookies are made with: 16 bytes that all servers behind one address share; `None`: random.
+    pub cookie_secret: Option<[u8; 16]>,
+}
+
+impl Default for Options {
+    /// No address; a thread, no limit for clients, 30 seconds for an idle connection, 10,000 of them.
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            workers: 1,
+            client_rate: None,
+            tcp_idle: Duration::from_secs(30),
+            tcp_connections: 10_000,
+            cookie_secret: None,
+        }
+    }
 }
 
 /// Bound sockets.
+///
+/// A block of the plan gets the queries of sockets that were asked for with its port. So port 0 stands for blocks of port 0,
+/// whatever port the kernel chooses.
 pub struct Server {
     options: Options,
+    bound: Vec<(SocketAddr, socket::Bound)>,
 }
 
 impl Server {
     /// Binds every address; an error names the one that could not be bound.
     pub fn bind(options: Options) -> Result<Self, (SocketAddr, io::Error)> {
-        Ok(Self { options })
+        let bind = |address: &SocketAddr| {
+            let bound = socket::bind(*address, options.workers.max(1)).map_err(|error| (*address, error))?;
+            Ok((*address, bound))
+        };
+        let bound = options.listen.iter().map(bind).collect::<Result<_, _>>()?;
+        Ok(Self { options, bound })
     }
 
     /// Where it listens, with the ports that were chosen.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.options.listen.clone()
+        self.bound.iter().map(|(_, bound)| bound.address).collect()
     }
 
     /// Starts the threads. They end when the result is dropped or [`Running::stop`]ped.
     pub fn start(self, serving: Published<Serving>, metrics: Metrics) -> io::Result<Running> {
-        let _ = (serving, metrics);
-        Ok(Running {})
-    }
-}
-
-/// Threads that answer.
-pub struct Running {}
-
-impl Running {
-    /// Takes no more queries, finishes what is under way for at most `patience`.
-    pub fn stop(self, patience: Duration) {
-        let _ = patience;
+        running::start(self, &serving, metrics)
     }
 }
 
@@ -104,6 +123,5 @@ pub struct Trace {
 /// Answers one query on the runtime of the caller, whatever it takes: for `slipway dns query`. `port` chooses among the
 /// blocks. `None`: no reply is sent.
 pub async fn resolve(serving: &Serving, query: &[u8], client: IpAddr, port: u16) -> (Option<Vec<u8>>, Trace) {
-    let _ = (serving, query, client, port);
-    (None, Trace::default())
+    resolve::alone(serving, query, client, port).await
 }

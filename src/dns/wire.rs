@@ -4,6 +4,7 @@
 
 pub mod name;
 pub mod question;
+pub mod record;
 pub mod reply;
 
 /// Record types that Slipway knows by name (RFC 1035 and the registry of DNS parameters).

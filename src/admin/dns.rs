@@ -175,3 +175,49 @@ async fn fetch(address: SocketAddr) -> io::Result<()> {
     stream.read_exact(&mut answer).await?;
     if answer.ends_with(b" 200") { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::dns::plan::Plan;
+    use crate::dns::serve::Active;
+
+    fn state(complete: bool, phase: Phase) -> State {
+        let metrics = Metrics::default();
+        let active = Active::new(Plan::default(), None, &metrics).ok().unwrap();
+        State {
+            serving: Published::new(Serving { active: Arc::new(active), zones: Vec::new() }),
+            port: 53,
+            search: Vec::new(),
+            complete: watch::channel(complete).1,
+            freshness: watch::channel(Freshness::default()).1,
+            phase: watch::channel(phase).1,
+            metrics,
+        }
+    }
+
+    #[test]
+    fn it_is_ready_while_all_is_known_and_queries_are_taken() {
+        let status = |complete, phase| ready("/ready", &state(complete, phase)).status().as_u16();
+        assert_eq!(status(true, Phase::Serving), 200);
+        assert_eq!(status(false, Phase::Serving), 503);
+        assert_eq!(status(true, Phase::Starting), 503);
+        assert_eq!(status(true, Phase::Ending), 503);
+    }
+
+    #[tokio::test]
+    async fn questions_of_others_than_this_machine_are_refused() {
+        let state = state(true, Phase::Serving);
+        let status = async |peer: &str, query| {
+            health("/query", query, peer.parse().unwrap(), &state).await.status().as_u16()
+        };
+        assert_eq!(status("10.1.0.7", "name=web").await, 403);
+        assert_eq!(status("fd00::7", "name=web").await, 403);
+        assert_eq!(status("127.0.0.1", "name=web").await, 200);
+        assert_eq!(status("::1", "name=a..b").await, 400);
+        let health = async |peer: &str| health("/health", "", peer.parse().unwrap(), &state).await.status();
+        assert_eq!(health("10.1.0.7").await, 200);
+    }
+}

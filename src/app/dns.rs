@@ -15,6 +15,7 @@ mod places;
 mod plan;
 pub mod query;
 mod reload;
+mod words;
 
 use std::sync::Arc;
 use std::thread;
@@ -25,15 +26,14 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
-use super::signals::{self, Signals};
+use super::signals::{self, Reloads, Signals};
 use super::{Error, control_runtime};
 use crate::admin::dns::{Phase, State};
-use crate::config::{Dns, Source};
+use crate::config::Dns;
 use crate::controller::reports::Written;
 use crate::dns::keep::Keeper;
 use crate::dns::plan::Plan;
 use crate::dns::serve::{Active, Running, Serving};
-use crate::dns::wire::name::Name;
 use crate::metrics::dns::Metrics;
 use crate::model::freshness::Freshness;
 use crate::model::{Key, Report, Snapshot};
@@ -62,38 +62,48 @@ struct Shared {
     metrics: Metrics,
 }
 
+impl Shared {
+    fn new(active: &Arc<Active>, metrics: Metrics) -> Self {
+        Self {
+            published: Published::new(serving_nothing(active)),
+            plans: watch::Sender::new(active.clone()),
+            snapshots: watch::Sender::new(None),
+            freshness: watch::Sender::default(),
+            complete: watch::Sender::new(false),
+            reports: watch::Sender::default(),
+            phase: watch::Sender::default(),
+            metrics,
+        }
+    }
+
+    fn state(&self, port: u16) -> State {
+        State {
+            serving: self.published.clone(),
+            port,
+            search: query::node_search(),
+            complete: self.complete.subscribe(),
+            freshness: self.freshness.subscribe(),
+            phase: self.phase.subscribe(),
+            metrics: self.metrics.clone(),
+        }
+    }
+}
+
 async fn serve(config: &Dns) -> Result<u8, Error> {
     let mut signals = Signals::new().map_err(Error::Runtime)?;
+    let reloads = Reloads::new().map_err(Error::Runtime)?;
     let metrics = Metrics::default();
     let plan = reload::first(config)?;
     let active = make(plan, None, &metrics).map_err(Error::Corefile)?;
-    let shared = Shared {
-        published: Published::new(serving_nothing(&active)),
-        plans: watch::Sender::new(active.clone()),
-        snapshots: watch::Sender::new(None),
-        freshness: watch::Sender::default(),
-        complete: watch::Sender::new(false),
-        reports: watch::Sender::default(),
-        phase: watch::Sender::default(),
-        metrics,
-    };
+    let shared = Shared::new(&active, metrics);
     let mut tasks = JoinSet::new();
     let places = Places::of(config, active.plan());
     let server = places.bind_queries(config)?;
-    let state = |port| State {
-        serving: shared.published.clone(),
-        port,
-        search: query::node_search(),
-        complete: shared.complete.subscribe(),
-        freshness: shared.freshness.subscribe(),
-        phase: shared.phase.subscribe(),
-        metrics: shared.metrics.clone(),
-    };
-    let shown = places.show(&state(places.port()), &mut tasks)?;
+    let shown = places.show(&shared.state(places.port()), &mut tasks)?;
     info!(
         "dns on {}; {}; {shown}",
         places::list(&server.addresses()),
-        describe(active.plan(), &config.answers.source)
+        words::describe(active.plan(), &config.answers.source)
     );
     let feed = Feed {
         source: config.answers.source.clone(),
@@ -121,7 +131,7 @@ async fn serve(config: &Dns) -> Result<u8, Error> {
     let signal = tokio::select! {
         signal = signals.next() => signal,
         why = looping(&mut looped) => return Err(Error::Looping(why)),
-        why = program.work() => return Err(why),
+        why = program.work(reloads) => return Err(why),
         _ = &mut kept => return Err(Error::Source("keeping the zones ended too early".into())),
     };
     Ok(program.end(running, signal, &mut signals).await)
@@ -164,7 +174,11 @@ impl Program<'_> {
             reports: self.shared.reports.clone(),
             metrics: self.shared.metrics.clone(),
         };
-        self.tasks.spawn(tell(self.shared.snapshots.subscribe(), self.shared.reports.subscribe()));
+        self.tasks.spawn(tell(
+            self.shared.snapshots.subscribe(),
+            self.shared.reports.subscribe(),
+            self.shared.metrics.clone(),
+        ));
         let runtime = control_runtime()?;
         let (end, ended) = oneshot::channel();
         let work = move || {
@@ -191,10 +205,16 @@ impl Program<'_> {
     }
 
     /// Takes new plans while queries are answered. Gives why the program must end.
-    async fn work(&mut self) -> Error {
+    async fn work(&mut self, reloads: Reloads) -> Error {
         let (sender, mut plans) = mpsc::channel(1);
         let known = self.shared.plans.borrow().plan().clone();
-        self.tasks.spawn(reload::run(self.config.clone(), known, sender, self.shared.metrics.clone()));
+        self.tasks.spawn(reload::run(
+            reloads,
+            self.config.clone(),
+            known,
+            sender,
+            self.shared.metrics.clone(),
+        ));
         let mut complete = self.shared.complete.subscribe();
         let mut said = false;
         loop {
@@ -202,7 +222,7 @@ impl Program<'_> {
                 Some(plan) = plans.recv() => self.change(plan).await,
                 _ = complete.wait_for(|complete| *complete), if !said => {
                     said = true;
-                    info!("ready: {}", known_words(&self.shared.snapshots.borrow()));
+                    info!("ready: {}", words::known(self.shared.snapshots.borrow().as_ref()));
                 }
                 why = unusable(&mut self.followed, &self.shared.snapshots) => return why,
             }
@@ -225,7 +245,7 @@ impl Program<'_> {
         if active.plan() != former.plan() {
             info!(
                 "the new configuration is in force: {}",
-                describe(active.plan(), &self.config.answers.source)
+                words::describe(active.plan(), &self.config.answers.source)
             );
             self.places.differing(self.config, active.plan());
         }
@@ -322,6 +342,7 @@ async fn looping(looped: &mut watch::Receiver<Option<String>>) -> String {
 async fn tell(
     mut snapshots: watch::Receiver<Option<Snapshot>>,
     mut reports: watch::Receiver<Arc<Vec<Report>>>,
+    metrics: Metrics,
 ) {
     let mut written = Written::default();
     loop {
@@ -330,45 +351,12 @@ async fn tell(
         let mut all = [of_source.unwrap_or_default().as_slice(), of_zones.as_slice()].concat();
         all.sort();
         all.dedup();
-        written.write(&Arc::new(all));
+        if let Some(severities) = written.write(&Arc::new(all)) {
+            metrics.reports(severities);
+        }
         tokio::select! {
             changed = snapshots.changed() => if changed.is_err() { return },
             changed = reports.changed() => if changed.is_err() { return },
         }
-    }
-}
-
-/// What is answered, in a line.
-fn describe(plan: &Plan, source: &Source) -> String {
-    let mut parts = Vec::new();
-    let zones = plan.blocks.iter().filter_map(|block| block.kubernetes.as_ref());
-    let mut zones: Vec<String> = zones.flat_map(|kubernetes| &kubernetes.zones).map(short).collect();
-    zones.dedup();
-    if !zones.is_empty() {
-        let from = match source {
-            Source::Directory(directory) => directory.display().to_string(),
-            Source::Kubernetes { .. } => "the cluster".into(),
-        };
-        parts.push(format!("{} from {from}", zones.join(", ")));
-    }
-    for forward in plan.blocks.iter().flat_map(|block| &block.forwards) {
-        let to: Vec<String> = forward.to.iter().map(places::target).collect();
-        let what = if forward.from.is_root() { "all else".into() } else { short(&forward.from) };
-        parts.push(format!("{what} from {}", to.join(", ")));
-    }
-    parts.dedup();
-    if parts.is_empty() { "nothing is answered".into() } else { parts.join("; ") }
-}
-
-/// A name without the dot at its end.
-fn short(name: &Name) -> String {
-    name.to_string().trim_end_matches('.').to_owned()
-}
-
-fn known_words(snapshot: &Option<Snapshot>) -> String {
-    let Some(snapshot) = snapshot else { return "queries are answered".into() };
-    match snapshot.services.len() {
-        1 => "1 Service is known".into(),
-        count => format!("{count} Services are known"),
     }
 }

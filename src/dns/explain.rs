@@ -274,9 +274,9 @@ fn result(steps: &[Step], resolved: bool) -> Vec<String> {
 /// failure.
 fn differing(steps: &[Step]) -> Option<String> {
     let (_, former) = steps.split_last()?;
-    let stops = |step: &&Step| {
+    let musl_ends = |step: &&Step| {
         step.answers.iter().any(|answer| matches!(answer.outcome, Outcome::NoData | Outcome::Failed))
     };
-    let at = former.iter().find(stops)?;
+    let at = former.iter().find(musl_ends)?;
     Some(format!("programs with musl (Alpine) stop at {}: for them the name does not resolve", at.name))
 }

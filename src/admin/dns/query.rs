@@ -19,7 +19,7 @@ pub(super) fn parse(query: &str, search: &[String]) -> Result<Asked, String> {
             "type" => kind = Some(value),
             "from" => from = Some(whence(&value)?),
             "ndots" => {
-                ndots = value.parse().map_err(|_| format!("ndots \"{value}\" is no number up to 255"))?
+                ndots = value.parse().map_err(|_| format!("ndots \"{value}\" is no number up to 255"))?;
             }
             _ => return Err(format!("unknown parameter \"{key}\": there are name, type, from and ndots")),
         }

@@ -75,10 +75,8 @@ pub fn node_search() -> Vec<String> {
 /// The last `search` or `domain` of a resolv.conf.
 fn search_of(text: &str) -> Vec<String> {
     let words = |line: &str| line.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let lines = text.lines().map(words);
-    let last = lines
-        .filter(|words| matches!(words.first().map(String::as_str), Some("search" | "domain")))
-        .next_back();
+    let said = |words: &Vec<String>| matches!(words.first().map(String::as_str), Some("search" | "domain"));
+    let last = text.lines().map(words).rfind(said);
     last.map(|words| words[1..].to_vec()).unwrap_or_default()
 }
 

@@ -29,11 +29,13 @@ pub(super) fn first(config: &Dns) -> Result<Plan, Error> {
 
 /// Looks again and again, and at once on SIGHUP and SIGUSR1; a plan that differs is sent. A configuration that cannot be read is
 /// told once; the former one stays.
-pub(super) async fn run(config: Dns, known: Plan, plans: mpsc::Sender<Plan>, metrics: Metrics) {
-    let mut signals = match Reloads::new() {
-        Ok(signals) => signals,
-        Err(error) => return error!("changes of the configuration are not noticed: {error}"),
-    };
+pub(super) async fn run(
+    mut signals: Reloads,
+    config: Dns,
+    known: Plan,
+    plans: mpsc::Sender<Plan>,
+    metrics: Metrics,
+) {
     let mut look = Look { known, told: Vec::new(), config, metrics };
     loop {
         let pause = look.pause();

@@ -7,11 +7,12 @@ fn options(pods: bool) -> Options {
 }
 
 fn pod(name: &str, status: Value) -> Value {
-    json!({
+    let mut pod = json!({
         "metadata": {"namespace": "shop", "name": name, "managedFields": [{"fieldsV1": {}}]},
         "spec": {"containers": [{"name": "c", "image": "i"}], "nodeName": "n"},
-        "status": status,
-    })
+    });
+    pod["status"] = status;
+    pod
 }
 
 fn named_slice(hostname: &str, node: &str) -> Value {

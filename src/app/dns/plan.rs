@@ -20,19 +20,19 @@ pub(crate) struct Wanted {
 
 /// Reads it; without a Corefile as if there were the usual one of a cluster. `serving`: for `slipway dns`.
 pub(crate) fn wanted(answers: &DnsAnswers, serving: Option<&Dns>) -> Result<Wanted, Vec<Fault>> {
-    let Read { mut plan, mut notes } = match &answers.corefile {
-        Some(path) => from_file(path, answers.ignore_unsupported)?,
-        None => {
-            let domain = answers.cluster_domain.as_deref().unwrap_or(config::CLUSTER_DOMAIN);
-            let nothing = Outside { environment: &|_| None, import: &|_| Ok(Vec::new()) };
-            corefile::read("the usual Corefile", &corefile::default_text(domain), &nothing, false)?
-        }
-    };
+    let read = answers.corefile.as_deref().map(|path| from_file(path, answers.ignore_unsupported));
+    let Read { mut plan, mut notes } = read.unwrap_or_else(|| usual(answers))?;
     flags::answers(&mut plan, answers, &mut notes);
     if let Some(serving) = serving {
         flags::serving(&mut plan, serving, &mut notes);
     }
     Ok(Wanted { plan, notes })
+}
+
+fn usual(answers: &DnsAnswers) -> Result<Read, Vec<Fault>> {
+    let domain = answers.cluster_domain.as_deref().unwrap_or(config::CLUSTER_DOMAIN);
+    let nothing = Outside { environment: &|_| None, import: &|_| Ok(Vec::new()) };
+    corefile::read("the usual Corefile", &corefile::default_text(domain), &nothing, false)
 }
 
 fn from_file(path: &Path, ignore_unsupported: bool) -> Result<Read, Vec<Fault>> {

@@ -193,19 +193,16 @@ fn forwards(plan: &mut Plan, answers: &DnsAnswers) {
             within.map(|own| own.as_wire().len()).max()
         };
         // The block that takes the zone's names forwards them elsewhere; where none does, one is made.
-        match plan.blocks.iter_mut().filter(|block| length(block).is_some()).max_by_key(|block| length(block))
-        {
-            Some(block) => {
-                block.forwards.retain(|other| other.from != zone);
-                block.forwards.push(forward);
-            }
-            None => {
-                let mut block = Block::new(vec![zone], plan.blocks.first().map_or(PORT, |block| block.port));
-                block.errors = Some(Errors::default());
-                block.cache = Some(Cache::default());
-                block.forwards.push(forward);
-                plan.blocks.push(block);
-            }
+        let taking = plan.blocks.iter_mut().filter(|block| length(block).is_some());
+        if let Some(block) = taking.max_by_key(|block| length(block)) {
+            block.forwards.retain(|other| other.from != zone);
+            block.forwards.push(forward);
+        } else {
+            let mut block = Block::new(vec![zone], plan.blocks.first().map_or(PORT, |block| block.port));
+            block.errors = Some(Errors::default());
+            block.cache = Some(Cache::default());
+            block.forwards.push(forward);
+            plan.blocks.push(block);
         }
     }
 }
@@ -224,7 +221,7 @@ fn cache(block: &mut Block, answers: &DnsAnswers) {
     let Some(cache) = &mut block.cache else { return };
     match answers.prefetch {
         Some(true) if cache.prefetch.is_none() => {
-            cache.prefetch = Some(Prefetch { amount: 2, within: Duration::from_secs(60), percentage: 10 });
+            cache.prefetch = Some(Prefetch { amount: 2, within: Duration::from_mins(1), percentage: 10 });
         }
         Some(false) => cache.prefetch = None,
         _ => {}

@@ -3,11 +3,13 @@
 mod access;
 mod active;
 mod append;
+mod autopath;
 mod clock;
 mod cookie;
 mod desk;
 mod ending;
 mod failures;
+mod hosts;
 mod jobs;
 mod local;
 mod log;

@@ -4,10 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::autopath::Autopath;
 use super::failures::Failures;
+use super::hosts::Hosts;
 use crate::dns::forward::cache::Cache;
-use crate::dns::forward::{Forwarder, Unusable};
+use crate::dns::forward::{Forwarder, LoopProbe, Unusable};
 use crate::dns::plan::{self, Plan};
+use crate::dns::rewrite::Rules;
+use crate::dns::template::Templates;
 use crate::dns::wire::name::{Name, ends_with};
 use crate::metrics::dns::Metrics;
 
@@ -43,12 +47,20 @@ struct Choice {
 /// A block made ready.
 pub(super) struct Block {
     pub(super) plan: plan::Block,
+    /// `dns://:53`.
+    pub(super) server: String,
     pub(super) cache: Option<Arc<Cache>>,
     /// The one with the longest zone first.
     pub(super) forwards: Vec<Arc<Forwarder>>,
     /// Which of the zones that are served is this block's.
     pub(super) kubernetes: Option<usize>,
     pub(super) failures: Option<Failures>,
+    pub(super) rules: Rules,
+    pub(super) autopath: Option<Autopath>,
+    pub(super) templates: Templates,
+    pub(super) hosts: Option<Hosts>,
+    /// Whether queries come back to us (`loop`).
+    pub(super) probe: Option<LoopProbe>,
 }
 
 /// Where a query came in: what was asked for when the socket was bound.
@@ -186,15 +198,36 @@ impl Block {
             }
         }
         forwards.sort_by_key(|forward| std::cmp::Reverse(forward.plan().from.as_wire().len()));
-        let failures = plan.errors.as_ref().map(|errors| Failures::new(errors, plan.line));
-        let failures = failures.transpose().unwrap_or_else(|unusable| {
+        let failures = plan.errors.as_ref().map(|errors| Failures::new(errors, plan.line)).transpose();
+        let failures = failures.unwrap_or_else(|unusable| {
             wrong.push(unusable);
             None
         });
+        let autopath = plan.autopath.as_ref().map(|autopath| Autopath::new(autopath, plan.line)).transpose();
+        let autopath = autopath.unwrap_or_else(|unusable| {
+            wrong.push(unusable);
+            None
+        });
+        let (rules, templates) = texts(plan, &mut wrong);
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        Ok(Self { plan: plan.clone(), cache, forwards, kubernetes, failures })
+        let hosts = plan.hosts.as_ref().map(|hosts| Hosts::new(hosts, &plan.zones, metrics));
+        let probe = plan.looping.then(|| LoopProbe::new(plan.zones.first().unwrap_or(&Name::root())));
+        let (plan, server) = (plan.clone(), server(plan));
+        Ok(Self {
+            plan,
+            server,
+            cache,
+            forwards,
+            kubernetes,
+            failures,
+            rules,
+            autopath,
+            templates,
+            hosts,
+            probe,
+        })
     }
 
     /// The `forward` that takes a name, as a place in [`Self::forwards`].
@@ -215,6 +248,21 @@ impl Block {
     fn is_same(&self, plan: &plan::Block) -> bool {
         self.plan.zones == plan.zones && self.plan.port == plan.port && self.plan.bind == plan.bind
     }
+}
+
+/// What is compiled from texts.
+fn texts(plan: &plan::Block, wrong: &mut Vec<Unusable>) -> (Rules, Templates) {
+    let rules = Rules::new(&plan.rewrites).unwrap_or_else(|faults| {
+        let fault = |message| Unusable { line: plan.line, message: format!("`rewrite`: {message}") };
+        wrong.extend(faults.into_iter().map(fault));
+        Rules::default()
+    });
+    let templates = Templates::new(&plan.templates, &plan.zones).unwrap_or_else(|faults| {
+        let fault = |(line, message)| Unusable { line, message: format!("`template`: {message}") };
+        wrong.extend(faults.into_iter().map(fault));
+        Templates::default()
+    });
+    (rules, templates)
 }
 
 /// An empty cache, with its figures shown for as long as it lives.

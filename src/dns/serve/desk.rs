@@ -96,9 +96,9 @@ impl Desk {
     }
 
     /// Lets go of what is old, and follows the system's clock.
-    pub(super) fn idle(&mut self) {
-        self.reader.get();
+    pub(super) fn idle(&mut self) -> Arc<Serving> {
         self.inside.common.clock.set();
+        self.reader.get().clone()
     }
 
     /// What all threads have in common.
@@ -227,6 +227,11 @@ impl Inside {
             }
             return self.end(query, block, chosen.slot, (Rcode::REFUSED, Part::Transfer), out);
         }
+        if asked.kind == kind::HINFO
+            && block.probe.as_ref().is_some_and(|probe| probe.saw(asked.name.as_wire()))
+        {
+            return self.end(query, block, chosen.slot, (Rcode::REFUSED, Part::None), out);
+        }
         self.turn = self.turn.wrapping_add(1);
         let cx = Context {
             serving,
@@ -234,6 +239,8 @@ impl Inside {
             client: arrival.client.ip(),
             now: arrival.moment.secs,
             turn: block.plan.shuffle.then_some(self.turn),
+            fresh: true,
+            metrics: &self.common.metrics,
         };
         let limit = if arrival.tcp { out.len() } else { asked.payload(block.plan.payload) };
         let mut reply = Reply::new(asked, out, limit, block.plan.payload, options.as_bytes());
@@ -249,7 +256,7 @@ impl Inside {
                 Taken::Later(Later { replied: Some(length), ..later(Stage::Refresh) })
             }
             Local::Forward(at) => Taken::Later(later(Stage::Forward(at))),
-            Local::Leads(_) => Taken::Later(later(Stage::All)),
+            Local::Leads(..) | Local::Rewritten | Local::Search => Taken::Later(later(Stage::All)),
         }
     }
 

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, LocalSet};
 
 use super::Serving;
-use super::active::Entry;
+use super::active::{Active, Entry};
 use super::clock::Moment;
 use super::desk::{Arrival, Desk, Later};
 use super::resolve::{self, Finished, Task};
 use super::udp::{To, send_one};
-use crate::dns::forward::Question;
+use crate::dns::forward::{Question, Verdict};
 use crate::dns::wire::name::Name;
 use crate::dns::wire::question::{Asked, read};
 use crate::dns::wire::{Rcode, flag};
@@ -27,8 +27,8 @@ const MOST: usize = 8192;
 /// The longest that a query may take whatever happens: upstreams have shorter times of their own.
 const LONGEST: Duration = Duration::from_secs(12);
 
-/// How often the thread looks at the clock, and whether what it holds is old.
-pub(super) const LOOK: Duration = Duration::from_secs(10);
+/// How often threads look at the clock and at files, and whether what they hold is old.
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 
 /// What is left to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,12 +131,16 @@ pub(super) struct Jobs {
 }
 
 /// Its end of that way.
-pub(super) struct Queue(mpsc::Receiver<Message>);
+pub(super) struct Queue {
+    messages: mpsc::Receiver<Message>,
+    looped: watch::Sender<Option<String>>,
+}
 
 /// Both ends.
-pub(super) fn queue() -> (Jobs, Queue) {
-    let (sender, receiver) = mpsc::channel(MOST + 1);
-    (Jobs { sender, under_way: Arc::default() }, Queue(receiver))
+pub(super) fn queue() -> (Jobs, Queue, watch::Receiver<Option<String>>) {
+    let (sender, messages) = mpsc::channel(MOST + 1);
+    let (looped, watched) = watch::channel(None);
+    (Jobs { sender, under_way: Arc::default() }, Queue { messages, looped }, watched)
 }
 
 impl Jobs {
@@ -168,20 +172,66 @@ impl Queue {
         LocalSet::new().block_on(runtime, async move {
             let mut tasks = JoinSet::new();
             let mut look = tokio::time::interval(LOOK);
+            let mut probed = None;
             let deadline = loop {
                 tokio::select! {
-                    message = self.0.recv() => match message {
+                    message = self.messages.recv() => match message {
                         Some(Message::Job(job)) => drop(tasks.spawn_local(work(*job, desk.clone()))),
                         Some(Message::Stop(deadline)) => break deadline,
                         None => break Instant::now(),
                     },
                     Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
-                    _ = look.tick() => desk.borrow_mut().idle(),
+                    _ = look.tick() => {
+                        let serving = desk.borrow_mut().idle();
+                        look_after(&serving, &mut probed, &desk, &self.looped);
+                    }
                 }
             };
             let all = async { while tasks.join_next().await.is_some() {} };
             let _ = tokio::time::timeout_at(deadline.into(), all).await;
         });
+    }
+}
+
+/// Reads files that changed again; finds out once for each plan whether queries come back to us.
+fn look_after(
+    serving: &Arc<Serving>,
+    probed: &mut Option<u64>,
+    desk: &Rc<RefCell<Desk>>,
+    looped: &watch::Sender<Option<String>>,
+) {
+    let metrics = desk.borrow().common().metrics.clone();
+    for hosts in serving.active.blocks.iter().filter_map(|block| block.hosts.as_ref()) {
+        hosts.look(&metrics);
+    }
+    if probed.replace(serving.active.id) == Some(serving.active.id) {
+        return;
+    }
+    for at in 0..serving.active.blocks.len() {
+        drop(tokio::task::spawn_local(probe(serving.active.clone(), at, looped.clone())));
+    }
+}
+
+/// Sends a query upstream that must not come back.
+async fn probe(active: Arc<Active>, at: usize, looped: watch::Sender<Option<String>>) {
+    let Some((block, probe)) = active.blocks.get(at).and_then(|block| Some((block, block.probe.as_ref()?)))
+    else {
+        return;
+    };
+    let Some(forwarder) = block.forward(probe.name().as_wire()).map(|at| &block.forwards[at]) else { return };
+    match probe.run(forwarder).await {
+        Verdict::Clear => {}
+        Verdict::Unreachable(_) => {
+            tracing::warn!("cannot tell whether queries of {} come back: no upstream answers", block.server);
+        }
+        Verdict::Looping => {
+            let zone = block.plan.zones.first().map(ToString::to_string).unwrap_or_default();
+            let message = format!(
+                "{} zone {zone}: what is sent upstream comes back to this server; let `forward` lead to other servers",
+                block.server
+            );
+            looped.send_replace(Some(message));
+        }
     }
 }
 
@@ -203,6 +253,7 @@ async fn work(job: Job, desk: Rc<RefCell<Desk>>) {
         limit: if job.tcp() { usize::from(u16::MAX) } else { asked.payload(block.plan.payload) },
         options: job.later.options.as_bytes(),
         stage: job.later.stage,
+        fresh: true,
         metrics: &desk.borrow().common().metrics.clone(),
     };
     let mut trace = super::Trace::default();

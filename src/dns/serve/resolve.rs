@@ -6,7 +6,7 @@ use std::pin::Pin;
 use super::active::{Block, Entry};
 use super::jobs::{Stage, question};
 use super::local::{self, Context, Local};
-use super::{Serving, Trace, access, append};
+use super::{Serving, Trace, access, append, autopath};
 use crate::dns::forward::cache::seconds;
 use crate::dns::forward::{Answer, Failure};
 use crate::dns::plan::PAYLOAD;
@@ -33,6 +33,8 @@ pub(super) struct Task<'a> {
     pub(super) limit: usize,
     pub(super) options: &'a [u8],
     pub(super) stage: Stage,
+    /// Whether rewriting and search paths are still to be looked at.
+    pub(super) fresh: bool,
     pub(super) metrics: &'a Metrics,
 }
 
@@ -77,8 +79,19 @@ pub(super) async fn alone(
         return (Some(out), trace);
     };
     let (now, stage, options) = (seconds(), Stage::All, &[][..]);
-    let task =
-        Task { serving, block, asked: &asked, client, entry, now, limit, options, stage, metrics: &metrics };
+    let task = Task {
+        serving,
+        block,
+        asked: &asked,
+        client,
+        entry,
+        now,
+        limit,
+        options,
+        stage,
+        fresh: true,
+        metrics: &metrics,
+    };
     let finished = match access::judge(&block.plan, &asked, client) {
         Some(None) => return (None, trace),
         Some(Some(rcode)) => task.empty(rcode, Part::Acl),
@@ -110,7 +123,7 @@ impl Task<'_> {
     }
 
     /// Fills a reply.
-    fn reply(&self, fill: impl FnOnce(&mut Reply<'_>) -> (Rcode, Part)) -> Finished {
+    pub(super) fn reply(&self, fill: impl FnOnce(&mut Reply<'_>) -> (Rcode, Part)) -> Finished {
         let mut out = vec![0; self.limit.max(512)];
         let mut reply = Reply::new(self.asked, &mut out, self.limit, self.block.plan.payload, self.options);
         let (rcode, part) = fill(&mut reply);
@@ -119,9 +132,10 @@ impl Task<'_> {
         Finished { reply: out, rcode, part }
     }
 
-    fn context(&self) -> Context<'_> {
+    pub(super) fn context(&self) -> Context<'_> {
         let turn = self.block.plan.shuffle.then(|| fastrand::u32(..));
-        Context { serving: self.serving, block: self.block, client: self.client, now: self.now, turn }
+        let Self { serving, block, client, now, fresh, metrics, .. } = *self;
+        Context { serving, block, client, now, turn, fresh, metrics }
     }
 }
 
@@ -137,13 +151,14 @@ async fn step(task: &Task<'_>, trace: &mut Trace, depth: usize) -> Finished {
             match &local {
                 Local::Done(rcode, part) => (*rcode, *part),
                 Local::Refresh(rcode) => (*rcode, Part::Cache),
-                Local::Leads(_) | Local::Forward(_) => (Rcode::NOERROR, Part::Kubernetes),
+                Local::Leads(_, part) => (Rcode::NOERROR, *part),
+                Local::Forward(_) | Local::Rewritten | Local::Search => (Rcode::SERVFAIL, Part::None),
             }
         })),
     };
     match (local, finished) {
         (Local::Forward(at), _) => forward(task, at, trace).await,
-        (Local::Leads(target), Some(begun)) => lead(task, begun, &target, trace, depth).await,
+        (Local::Leads(target, _), Some(begun)) => lead(task, begun, &target, trace, depth).await,
         (Local::Refresh(_), Some(finished)) => {
             let forward = task.block.forwards.get(task.block.forward(task.asked.name.as_wire()).unwrap_or(0));
             if let (Some(forward), Some(question)) = (forward, question(task.asked)) {
@@ -151,6 +166,11 @@ async fn step(task: &Task<'_>, trace: &mut Trace, depth: usize) -> Finished {
             }
             finished
         }
+        (Local::Rewritten, _) => rewritten(task, trace, depth).await,
+        (Local::Search, _) => match autopath::follow(task, trace, depth).await {
+            Some(finished) => finished,
+            None => task.empty(Rcode::SERVFAIL, Part::Autopath),
+        },
         (_, Some(finished)) => finished,
         (_, None) => task.empty(Rcode::SERVFAIL, Part::None),
     }
@@ -193,7 +213,7 @@ fn fill(reply: &mut Reply<'_>, answer: &Answer) -> (Rcode, Part) {
 
 /// Asks for what an alias leads to, and adds that to the reply.
 async fn lead(task: &Task<'_>, begun: Finished, target: &Name, trace: &mut Trace, depth: usize) -> Finished {
-    let Some(inner) = ask_for(task, target, task.asked.kind, trace, depth).await else {
+    let Some(inner) = ask_anew(task, target, trace, depth).await else {
         return Finished { rcode: Rcode::SERVFAIL, ..task.empty(Rcode::SERVFAIL, begun.part) };
     };
     task.reply(|reply| {
@@ -207,11 +227,53 @@ async fn lead(task: &Task<'_>, begun: Finished, target: &Name, trace: &mut Trace
     })
 }
 
-/// Answers another question on the way to an answer; `None` when that leads too far.
-pub(super) fn ask_for<'a>(
-    task: &'a Task<'_>,
+/// Asks the same block another question, and makes its answer one to the question that was asked.
+async fn rewritten(task: &Task<'_>, trace: &mut Trace, depth: usize) -> Finished {
+    let failed = || task.empty(Rcode::SERVFAIL, Part::None);
+    let Some(Ok(changed)) = task.block.rules.forward(task.asked.name.as_wire(), task.asked.kind) else {
+        return failed();
+    };
+    let at = Further { name: &changed.name, kind: changed.kind, block: Some(task.block), fresh: false };
+    let Some(inner) = further(task, at, trace, depth).await else { return failed() };
+    let Some(message) = changed.back.apply(&inner.reply, task.asked.question()) else { return failed() };
+    task.reply(|reply| {
+        reply.set(number(&inner.reply, 2).unwrap_or(0) & (flag::AA | flag::RA | flag::AD | flag::TC));
+        if append::verbatim(reply, &message) {
+            (inner.rcode, inner.part)
+        } else {
+            (Rcode::SERVFAIL, inner.part)
+        }
+    })
+}
+
+/// Another question on the way to an answer.
+struct Further<'a> {
     name: &'a Name,
     kind: u16,
+    /// The block that is asked; `None`: the one that its name belongs to.
+    block: Option<&'a Block>,
+    fresh: bool,
+}
+
+/// What a target of an alias has: asked from the beginning.
+async fn ask_anew(task: &Task<'_>, name: &Name, trace: &mut Trace, depth: usize) -> Option<Finished> {
+    further(task, Further { name, kind: task.asked.kind, block: None, fresh: true }, trace, depth).await
+}
+
+/// What a name of a search path has.
+pub(super) async fn ask_for(
+    task: &Task<'_>,
+    name: &Name,
+    trace: &mut Trace,
+    depth: usize,
+) -> Option<Finished> {
+    further(task, Further { name, kind: task.asked.kind, block: None, fresh: false }, trace, depth).await
+}
+
+/// `None` when that leads too far.
+fn further<'a>(
+    task: &'a Task<'_>,
+    at: Further<'a>,
     trace: &'a mut Trace,
     depth: usize,
 ) -> Pin<Box<dyn Future<Output = Option<Finished>> + Send + 'a>> {
@@ -219,12 +281,16 @@ pub(super) fn ask_for<'a>(
         if depth >= DEPTH {
             return None;
         }
-        let query = query(task.asked, name, kind);
+        let query = query(task.asked, at.name, at.kind);
         let asked = read(&query).ok()?;
-        let chosen = task.serving.active.choose(asked.name.as_wire(), task.entry);
-        let block = task.serving.active.blocks.get(chosen.block?)?;
+        let chosen = || {
+            let chosen = task.serving.active.choose(asked.name.as_wire(), task.entry);
+            task.serving.active.blocks.get(chosen.block?)
+        };
+        let block = at.block.or_else(chosen)?;
         let limit = task.limit.max(4096);
-        let inner = Task { asked: &asked, block, stage: Stage::All, limit, options: &[], ..*task };
+        let (stage, fresh) = (Stage::All, at.fresh);
+        let inner = Task { asked: &asked, block, stage, fresh, limit, options: &[], ..*task };
         Some(step(&inner, trace, depth + 1).await)
     })
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use super::active::Entry;
 use super::clock::Clock;
 use super::cookie::Secret;
@@ -27,9 +29,15 @@ pub struct Running {
     takers: Vec<JoinHandle<()>>,
     /// The one that asks upstreams.
     asker: Option<JoinHandle<()>>,
+    looped: watch::Receiver<Option<String>>,
 }
 
 impl Running {
+    /// Says why once it is found out that queries which are sent upstream come back here (`loop`): the program is to end.
+    pub fn looped(&self) -> watch::Receiver<Option<String>> {
+        self.looped.clone()
+    }
+
     /// Takes no more queries, finishes what is under way for at most `patience`.
     pub fn stop(mut self, patience: Duration) {
         let deadline = Instant::now() + patience;
@@ -56,9 +64,9 @@ impl Drop for Running {
 /// Starts all threads.
 pub(super) fn start(server: Server, serving: &Published<Serving>, metrics: Metrics) -> io::Result<Running> {
     let Server { options, bound } = server;
-    let (jobs, queue) = jobs::queue();
+    let (jobs, queue, looped) = jobs::queue();
     let common = Arc::new(common(&options, jobs.clone(), metrics)?);
-    let mut running = Running { ending: Ending::default(), jobs, takers: Vec::new(), asker: None };
+    let mut running = Running { ending: Ending::default(), jobs, takers: Vec::new(), asker: None, looped };
     running.asker = Some(asker(queue, Desk::new(serving, common.clone()))?);
     let limits =
         tcp::Limits { open: Arc::default(), most: options.tcp_connections.max(1), idle: options.tcp_idle };

@@ -107,7 +107,7 @@ impl Thread {
         let deadline = loop {
             tokio::select! {
                 deadline = self.ending.given() => break deadline,
-                () = tokio::time::sleep(super::jobs::LOOK) => house.desk.borrow_mut().idle(),
+                () = tokio::time::sleep(super::jobs::LOOK) => drop(house.desk.borrow_mut().idle()),
             }
         };
         for guest in house.guests.borrow().values() {

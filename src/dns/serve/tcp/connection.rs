@@ -147,7 +147,7 @@ impl Connection {
         let house = self.place.house.clone();
         let (mut desk, mut room) = (house.desk.borrow_mut(), house.room.borrow_mut());
         let moment = desk.common().clock.now();
-        self.place.guest.active.set(moment.at);
+        let before = (self.output.len(), self.under_way);
         while !self.is_full()
             && let Some(length) = self.whole_query()
         {
@@ -176,6 +176,10 @@ impl Connection {
                     }
                 }
             }
+        }
+        // What gets no answer does not keep a connection open.
+        if (self.output.len(), self.under_way) != before {
+            self.place.guest.active.set(moment.at);
         }
         desk.took(u64::try_from(moment.at.elapsed().as_nanos()).unwrap_or(u64::MAX));
     }

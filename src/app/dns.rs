@@ -33,6 +33,7 @@ use crate::controller::reports::Written;
 use crate::dns::keep::Keeper;
 use crate::dns::plan::Plan;
 use crate::dns::serve::{Active, Running, Serving};
+use crate::dns::wire::name::Name;
 use crate::metrics::dns::Metrics;
 use crate::model::freshness::Freshness;
 use crate::model::{Key, Report, Snapshot};
@@ -336,8 +337,8 @@ async fn tell(
 fn describe(plan: &Plan, source: &Source) -> String {
     let mut parts = Vec::new();
     let zones = plan.blocks.iter().filter_map(|block| block.kubernetes.as_ref());
-    let zones: Vec<String> =
-        zones.flat_map(|kubernetes| &kubernetes.zones).map(ToString::to_string).collect();
+    let mut zones: Vec<String> = zones.flat_map(|kubernetes| &kubernetes.zones).map(short).collect();
+    zones.dedup();
     if !zones.is_empty() {
         let from = match source {
             Source::Directory(directory) => directory.display().to_string(),
@@ -347,15 +348,21 @@ fn describe(plan: &Plan, source: &Source) -> String {
     }
     for forward in plan.blocks.iter().flat_map(|block| &block.forwards) {
         let to: Vec<String> = forward.to.iter().map(places::target).collect();
-        let what = if forward.from.is_root() { "all else".into() } else { forward.from.to_string() };
+        let what = if forward.from.is_root() { "all else".into() } else { short(&forward.from) };
         parts.push(format!("{what} from {}", to.join(", ")));
     }
     if parts.is_empty() { "nothing is answered".into() } else { parts.join("; ") }
 }
 
+/// A name without the dot at its end.
+fn short(name: &Name) -> String {
+    name.to_string().trim_end_matches('.').to_owned()
+}
+
 fn known_words(snapshot: &Option<Snapshot>) -> String {
     let Some(snapshot) = snapshot else { return "queries are answered".into() };
-    let counts = [(snapshot.services.len(), "Service"), (snapshot.namespaces.len(), "Namespace")];
-    let words = counts.map(|(count, noun)| format!("{count} {noun}{}", if count == 1 { "" } else { "s" }));
-    format!("{} are known", words.join(" and "))
+    match snapshot.services.len() {
+        1 => "1 Service is known".into(),
+        count => format!("{count} Services are known"),
+    }
 }

@@ -9,7 +9,7 @@ use super::super::super::wire::name::Name;
 use super::super::super::zone::{Pods, Zone};
 use super::super::Outcome;
 use super::super::message::kind_name;
-use super::{ABSENT, ELSEWHERE, PLAIN, Reason, UNUSABLE, reason_of};
+use super::{ABSENT, ELSEWHERE, PLAIN, Reason, STRANGE, UNUSABLE, reason_of};
 use crate::model::service::{Endpoint, EndpointSet, Service, ServiceKind};
 use crate::model::{Key, Snapshot};
 
@@ -129,8 +129,10 @@ impl Asked<'_> {
             return reason_of(ABSENT, absent);
         }
         let names = self.snapshot.namespaces.keys().map(|name| &**name);
-        let near = nearest(namespace, names).map(|near| format!("; did you mean {near}?"));
-        reason_of(ABSENT - 1, absent + &near.unwrap_or_default())
+        match nearest(namespace, names) {
+            Some(near) => reason_of(ABSENT, format!("{absent}; did you mean {near}?")),
+            None => reason_of(STRANGE, absent),
+        }
     }
 
     fn nearest(&self, service: &str, namespace: &str) -> Option<String> {
@@ -151,6 +153,9 @@ impl Asked<'_> {
                     "{title} is an alias for {target}, which is an address and no name: write a name, or make it a headless Service with an EndpointSlice"
                 ),
             ),
+            ServiceKind::ExternalName(target) if self.outcome == Outcome::NoName => {
+                reason_of(UNUSABLE, format!("{title} is an alias for {target}, and there is no such name"))
+            }
             ServiceKind::ExternalName(target) => reason_of(
                 UNUSABLE,
                 format!("{title} is an alias for {target}, and that has no {} record", kind_name(self.kind)),
@@ -192,7 +197,7 @@ impl Asked<'_> {
             _ => format!("{title} has no {kind} record; there are A, AAAA and SRV"),
         };
         // Everything is as it should be where the other family answers.
-        reason_of(if self.kind == kind::AAAA { PLAIN + 1 } else { ABSENT }, text)
+        reason_of(if self.kind == kind::AAAA { STRANGE } else { ABSENT }, text)
     }
 
     fn without_endpoints(&self, title: &str, service: &Service, so: &str) -> Reason {
@@ -313,7 +318,7 @@ impl Asked<'_> {
             }
             _ => format!("{address} has no {} record: it is of the other family", kind_name(self.kind)),
         };
-        reason_of(if self.outcome == Outcome::NoData { PLAIN + 1 } else { ABSENT }, text)
+        reason_of(if self.outcome == Outcome::NoData { STRANGE } else { ABSENT }, text)
     }
 }
 
@@ -342,6 +347,3 @@ fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
         .min()
         .map(|(_, name)| name)
 }
-
-#[cfg(test)]
-mod tests;

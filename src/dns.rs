@@ -9,8 +9,8 @@
 pub mod corefile;
 pub mod explain;
 pub mod forward;
-pub mod keep;
 pub mod hosts;
+pub mod keep;
 pub mod plan;
 pub mod query;
 pub mod rewrite;

@@ -118,8 +118,10 @@ async fn serve(config: &Dns) -> Result<u8, Error> {
     let running = server.start(program.shared.published.clone(), program.shared.metrics.clone());
     let running = running.map_err(Error::Runtime)?;
     program.shared.phase.send_replace(Phase::Serving);
+    let mut looped = running.looped();
     let signal = tokio::select! {
         signal = signals.next() => signal,
+        Ok(why) = looped.wait_for(Option::is_some) => return Err(Error::Loop(why.clone().unwrap_or_default())),
         why = program.work() => return Err(why),
         _ = &mut kept => return Err(Error::Source("keeping the zones ended too early".into())),
     };

@@ -23,6 +23,8 @@ pub enum Error {
     Shown(SocketAddr, &'static str, io::Error),
     /// The Corefile, or what flags ask for: each fault with its place.
     Corefile(Vec<String>),
+    /// Queries that are sent upstream come back.
+    Loop(String),
     /// The kernel's tables.
     Kernel(l4::Error),
     /// The validating webhook's address or certificate.
@@ -66,7 +68,7 @@ impl fmt::Display for Error {
             }
             Self::Admission(_, error) => error.fmt(f),
             Self::Proxy(error) => error.fmt(f),
-            Self::Flag(text) | Self::Source(text) => f.write_str(text),
+            Self::Flag(text) | Self::Source(text) | Self::Loop(text) => f.write_str(text),
             Self::Certificate(why) => write!(f, "cannot make a self-signed certificate: {why}"),
         }
     }

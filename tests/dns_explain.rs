@@ -207,38 +207,42 @@ fn what_a_name_lacks_is_said_in_a_sentence() {
     let serving = serving(block(Some(denying())), true);
     let table: &[((&str, Option<&str>), &[&str])] = &[
         // Another namespace, a typo, nothing at all.
-        (("posts", None), &["namespace shop has no Service posts", "in blog", "ask for posts.blog"]),
-        (("posts.shop", None), &["namespace shop has no Service posts", "ask for posts.blog"]),
-        (("web.blgo", None), &["there is no namespace blgo", "ask for web.shop"]),
-        (("wbe", None), &["namespace shop has no Service wbe; did you mean web.shop?"]),
-        (("nothing", None), &["namespace shop has no Service nothing"]),
-        (("nothing.blgo", None), &["there is no namespace blgo; did you mean blog?"]),
+        (("posts", None), &["no Service \"posts\" in the namespace \"shop\"", "in the namespace blog"]),
+        (("posts.shop", None), &["no Service \"posts\" in the namespace \"shop\"", "in the namespace blog"]),
+        (("web.blgo", None), &["no namespace \"blgo\"", "namespaces with a Service \"web\": shop"]),
+        (("shop.web", None), &["the Service's name comes first, web.shop.svc.cluster.local"]),
+        (("wbe", None), &["no Service \"wbe\" in the namespace \"shop\"; one is called \"web\""]),
+        (("nothing", None), &["no Service \"nothing\" in the namespace \"shop\""]),
+        (("nothing.blgo", None), &["no namespace \"blgo\"; one is called \"blog\""]),
+        (("web.shop.cluster.local", None), &["\".svc\" is missing"]),
         // It is there, but.
         (
             ("down", None),
-            &["Service shop/down has one endpoint, and it is not ready: 10.1.0.9 (pod down-0, not ready)"],
+            &[
+                "Service shop/down is headless and has no ready endpoints: 1 endpoint not ready (down-0 10.1.0.9)",
+            ],
         ),
-        (("empty", None), &["Service shop/empty has no endpoints", "see whether its selector fits any pod"]),
-        (("db-1.db", None), &["endpoint db-1 of Service shop/db is not ready"]),
-        (("db-7.db", None), &["Service shop/db has no endpoint named db-7; there are db-0, db-1"]),
-        (("alias", None), &["Service shop/alias is an alias for gone.example, and there is no such name"]),
-        (("numeric", None), &["is an alias for 192.0.2.1, which is an address"]),
-        // Types and ports.
-        (("web", Some("AAAA")), &["Service shop/web has no AAAA record: its address is 10.96.0.1"]),
-        (("web", Some("MX")), &["Service shop/web has no MX record; there are A, AAAA and SRV"]),
-        (("_https._tcp.web", Some("SRV")), &["has no port _https._tcp: there are _http._tcp, _dns._udp"]),
-        (("_x._tcp.posts.blog", Some("SRV")), &["none of its ports has a name"]),
-        // Pods, addresses, outside.
-        (("1-2-3.shop.pod", None), &["1-2-3 is no address with dashes"]),
+        (("empty", None), &["Service shop/empty is headless and has no endpoints: does its selector match"]),
+        (("db-1.db", None), &["endpoint \"db-1\" of the Service shop/db (10.1.0.2) is not ready"]),
+        (("db-7.db", None), &["Service shop/db has no endpoint \"db-7\"", "db-0"]),
         (
-            ("9.9.9.10.in-addr.arpa.", Some("PTR")),
-            &["no Service of the cluster and no endpoint has the address"],
+            ("alias", None),
+            &["alias.shop.svc.cluster.local. is an alias of gone.example., and", "no name gone.example."],
         ),
+        (("numeric", None), &["externalName \"192.0.2.1\" is no DNS name"]),
+        // Types and ports.
+        (("web", Some("AAAA")), &["Service shop/web has no IPv6 address, its address is 10.96.0.1"]),
+        (("web", Some("MX")), &["Service shop/web has no MX records"]),
+        (("_https._tcp.web", Some("SRV")), &["Service shop/web has no port \"https\" (tcp)", "_http._tcp"]),
+        (("_x._tcp.posts.blog", Some("SRV")), &["a port without a name"]),
+        // Pods, addresses, outside.
+        (("1-2-3.shop.pod", None), &["\"1-2-3\" is no address with dashes"]),
+        (("9.9.9.10.in-addr.arpa.", Some("PTR")), &["10.9.9.9 is no Service's address and no endpoint's"]),
         (("www.example.", None), &["says that there is no name www.example."]),
         (
             ("www.example", None),
             &[
-                "none of the 4 names exists: there is no namespace example, and upstream 127.0.0.1",
+                "none of the 4 names exists: there is no namespace \"example\", and upstream 127.0.0.1",
                 "no name www.example.",
             ],
         ),
@@ -260,7 +264,7 @@ fn pods_are_answered_as_the_plan_says() {
     };
     let of = |pods| why(&with(pods), ("10-1-0-1.shop.pod.cluster.local.", None));
     assert!(of(PodRecords::Disabled).contains("names of pods are not answered"));
-    assert!(of(PodRecords::Verified).contains("no running pod of namespace shop has the address 10-1-0-1"));
+    assert!(of(PodRecords::Verified).contains("no pod has the address 10.1.0.1"));
 }
 
 #[test]
@@ -278,7 +282,7 @@ fn a_dead_upstream_is_named_with_what_it_did() {
     let serving = serving(block(Some(free)), true);
     let explanation = explained(&serving, &asked("posts", None, "shop"));
     assert!(
-        explanation.why.contains("ask for posts.blog"),
+        explanation.why.contains("in the namespace blog"),
         "the cluster's reason comes first: {explanation:#?}"
     );
     assert!(

@@ -1,9 +1,10 @@
 //! Why a query has no answer, in a sentence; and which of several sentences tells most.
 
-mod object;
+mod rank;
 
 use super::super::forward::Failure;
 use super::super::plan::Kubernetes;
+use super::super::query;
 use super::super::serve::{Serving, Trace};
 use super::super::wire::Rcode;
 use super::super::wire::name::Name;
@@ -62,12 +63,19 @@ pub(super) fn reason(
             "no reply is sent to this client: an acl drops its queries, or it took too long",
         ));
     }
+    if trace.plugin == "acl" {
+        let text = format!("the server keeps {name} from this client: see acl in its configuration");
+        return Some(reason_of(UNUSABLE, text));
+    }
     if trace.plugin.is_empty() && rcode == Some(Rcode::REFUSED) {
-        return Some(refused(serving, name));
+        return Some(refused(name));
     }
     if let Some(zone) = zone_of(serving, name).filter(|_| matches!(trace.plugin, "kubernetes" | "")) {
         return Some(match zone {
-            Known::Yes(zone) => object::reason(zone, name, kind, outcome),
+            Known::Yes(zone) => match query::why::why(zone, name, kind) {
+                Some(text) => reason_of(rank::of(zone, name), text),
+                None => alias(name, kind, outcome, said, trace),
+            },
             Known::NotYet => reason_of(
                 BLIND,
                 "not all Services are known to the server yet, so it does not say that there are none: its /ready tells what it \
@@ -76,6 +84,21 @@ pub(super) fn reason(
         });
     }
     Some(of_others(name, kind, outcome, rcode, trace))
+}
+
+/// A name that leads out of the zone, to one without an answer.
+fn alias(name: &Name, kind: u16, outcome: Outcome, said: Option<&Said>, trace: &Trace) -> Reason {
+    let records = said.map(|said| said.records.as_slice()).unwrap_or_default();
+    let target = records.iter().rev().find_map(|record| record.split_once(" CNAME "));
+    let target = target.and_then(|(_, target)| Name::parse(target).ok());
+    let of_target =
+        of_others(target.as_ref().unwrap_or(name), kind, outcome, said.map(|said| said.rcode), trace);
+    match target {
+        Some(target) => {
+            reason_of(UNUSABLE, format!("{name} is an alias of {target}, and {}", of_target.text))
+        }
+        None => of_target,
+    }
 }
 
 /// What another part said.
@@ -128,14 +151,7 @@ fn failed(failure: &Failure) -> Reason {
     Reason { failure: true, ..reason_of(FAILED, text) }
 }
 
-fn refused(serving: &Serving, name: &Name) -> Reason {
-    let blocks = &serving.active.plan().blocks;
-    if blocks.iter().any(|block| block.zones.iter().any(|zone| name.is_within(zone))) {
-        return reason_of(
-            UNUSABLE,
-            format!("the server refuses {name} to this client: see acl in its configuration"),
-        );
-    }
+fn refused(name: &Name) -> Reason {
     reason_of(
         FAILED,
         format!(

@@ -2,7 +2,7 @@
 
 mod address;
 mod endpoint;
-mod near;
+pub(in crate::dns) mod near;
 mod pod;
 mod port;
 mod service;

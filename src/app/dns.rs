@@ -40,7 +40,6 @@ use crate::model::{Key, Report, Snapshot};
 use crate::publish::Published;
 use feed::{Feed, Followed, Need};
 use places::Places;
-use reload::Changed;
 
 /// How long what is under way may take at the end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -121,7 +120,7 @@ async fn serve(config: &Dns) -> Result<u8, Error> {
     let mut looped = running.looped();
     let signal = tokio::select! {
         signal = signals.next() => signal,
-        Ok(why) = looped.wait_for(Option::is_some) => return Err(Error::Loop(why.clone().unwrap_or_default())),
+        why = looping(&mut looped) => return Err(Error::Looping(why)),
         why = program.work() => return Err(why),
         _ = &mut kept => return Err(Error::Source("keeping the zones ended too early".into())),
     };
@@ -193,14 +192,14 @@ impl Program<'_> {
 
     /// Takes new plans while queries are answered. Gives why the program must end.
     async fn work(&mut self) -> Error {
-        let (sender, mut changes) = mpsc::channel(1);
+        let (sender, mut plans) = mpsc::channel(1);
         let known = self.shared.plans.borrow().plan().clone();
         self.tasks.spawn(reload::run(self.config.clone(), known, sender, self.shared.metrics.clone()));
         let mut complete = self.shared.complete.subscribe();
         let mut said = false;
         loop {
             tokio::select! {
-                Some(changed) = changes.recv() => self.change(changed).await,
+                Some(plan) = plans.recv() => self.change(plan).await,
                 _ = complete.wait_for(|complete| *complete), if !said => {
                     said = true;
                     info!("ready: {}", known_words(&self.shared.snapshots.borrow()));
@@ -211,12 +210,8 @@ impl Program<'_> {
     }
 
     /// Puts a new plan in force; the old one stays when that cannot be.
-    async fn change(&mut self, changed: Changed) {
+    async fn change(&mut self, plan: Plan) {
         let former = self.shared.plans.borrow().clone();
-        let plan = match changed {
-            Changed::Plan(plan) => plan,
-            Changed::Files => former.plan().clone(),
-        };
         let checked = Need::of(&plan, &self.config.answers.source).map_err(|why| vec![why]);
         let active = checked.and_then(|_| make(plan, Some(&former), &self.shared.metrics));
         let active = match active {
@@ -315,6 +310,14 @@ async fn unusable(followed: &mut Option<Followed>, snapshots: &watch::Sender<Opt
     std::future::pending().await
 }
 
+/// Waits until it is found out that what is sent upstream comes back.
+async fn looping(looped: &mut watch::Receiver<Option<String>>) -> String {
+    match looped.wait_for(Option::is_some).await.map(|why| why.clone()) {
+        Ok(Some(why)) => why,
+        _ => std::future::pending().await,
+    }
+}
+
 /// Writes into the log what there is to tell about objects, when that changes.
 async fn tell(
     mut snapshots: watch::Receiver<Option<Snapshot>>,
@@ -353,6 +356,7 @@ fn describe(plan: &Plan, source: &Source) -> String {
         let what = if forward.from.is_root() { "all else".into() } else { short(&forward.from) };
         parts.push(format!("{what} from {}", to.join(", ")));
     }
+    parts.dedup();
     if parts.is_empty() { "nothing is answered".into() } else { parts.join("; ") }
 }
 

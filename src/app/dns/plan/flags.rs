@@ -219,6 +219,7 @@ fn cache(block: &mut Block, answers: &DnsAnswers) {
         _ => {}
     }
     let Some(cache) = &mut block.cache else { return };
+    cache.bytes = answers.cache_size;
     match answers.prefetch {
         Some(true) if cache.prefetch.is_none() => {
             cache.prefetch = Some(Prefetch { amount: 2, within: Duration::from_mins(1), percentage: 10 });

@@ -31,7 +31,7 @@ pub(crate) fn ready<'a>(service: &Service, sets: &'a [Arc<EndpointSet>], pod_nam
     }
     // Names are compared as they are sent, with their length first.
     let key = |ready: &Ready<'_>| (ready.label.length, ready.label.bytes, ready.address);
-    found.sort_by(|a, b| key(a).cmp(&key(b)));
+    found.sort_by_key(key);
     found
 }
 

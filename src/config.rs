@@ -170,6 +170,11 @@ pub fn command() -> Option<String> {
     std::env::args().nth(1)
 }
 
+/// The value of a variable of the environment.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// Where temporary files go.
 pub fn temporary_directory() -> PathBuf {
     std::env::temp_dir()

@@ -33,13 +33,13 @@ use crate::controller::reports::Written;
 use crate::dns::keep::Keeper;
 use crate::dns::plan::Plan;
 use crate::dns::serve::{Active, Running, Serving};
+use crate::dns::wire::name::Name;
 use crate::metrics::dns::Metrics;
 use crate::model::freshness::Freshness;
 use crate::model::{Key, Report, Snapshot};
 use crate::publish::Published;
 use feed::{Feed, Followed, Need};
 use places::Places;
-use reload::Changed;
 
 /// How long what is under way may take at the end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -117,8 +117,10 @@ async fn serve(config: &Dns) -> Result<u8, Error> {
     let running = server.start(program.shared.published.clone(), program.shared.metrics.clone());
     let running = running.map_err(Error::Runtime)?;
     program.shared.phase.send_replace(Phase::Serving);
+    let mut looped = running.looped();
     let signal = tokio::select! {
         signal = signals.next() => signal,
+        why = looping(&mut looped) => return Err(Error::Looping(why)),
         why = program.work() => return Err(why),
         _ = &mut kept => return Err(Error::Source("keeping the zones ended too early".into())),
     };
@@ -190,14 +192,14 @@ impl Program<'_> {
 
     /// Takes new plans while queries are answered. Gives why the program must end.
     async fn work(&mut self) -> Error {
-        let (sender, mut changes) = mpsc::channel(1);
+        let (sender, mut plans) = mpsc::channel(1);
         let known = self.shared.plans.borrow().plan().clone();
         self.tasks.spawn(reload::run(self.config.clone(), known, sender, self.shared.metrics.clone()));
         let mut complete = self.shared.complete.subscribe();
         let mut said = false;
         loop {
             tokio::select! {
-                Some(changed) = changes.recv() => self.change(changed).await,
+                Some(plan) = plans.recv() => self.change(plan).await,
                 _ = complete.wait_for(|complete| *complete), if !said => {
                     said = true;
                     info!("ready: {}", known_words(&self.shared.snapshots.borrow()));
@@ -208,12 +210,8 @@ impl Program<'_> {
     }
 
     /// Puts a new plan in force; the old one stays when that cannot be.
-    async fn change(&mut self, changed: Changed) {
+    async fn change(&mut self, plan: Plan) {
         let former = self.shared.plans.borrow().clone();
-        let plan = match changed {
-            Changed::Plan(plan) => plan,
-            Changed::Files => former.plan().clone(),
-        };
         let checked = Need::of(&plan, &self.config.answers.source).map_err(|why| vec![why]);
         let active = checked.and_then(|_| make(plan, Some(&former), &self.shared.metrics));
         let active = match active {
@@ -312,6 +310,14 @@ async fn unusable(followed: &mut Option<Followed>, snapshots: &watch::Sender<Opt
     std::future::pending().await
 }
 
+/// Waits until it is found out that what is sent upstream comes back.
+async fn looping(looped: &mut watch::Receiver<Option<String>>) -> String {
+    match looped.wait_for(Option::is_some).await.map(|why| why.clone()) {
+        Ok(Some(why)) => why,
+        _ => std::future::pending().await,
+    }
+}
+
 /// Writes into the log what there is to tell about objects, when that changes.
 async fn tell(
     mut snapshots: watch::Receiver<Option<Snapshot>>,
@@ -336,8 +342,8 @@ async fn tell(
 fn describe(plan: &Plan, source: &Source) -> String {
     let mut parts = Vec::new();
     let zones = plan.blocks.iter().filter_map(|block| block.kubernetes.as_ref());
-    let zones: Vec<String> =
-        zones.flat_map(|kubernetes| &kubernetes.zones).map(ToString::to_string).collect();
+    let mut zones: Vec<String> = zones.flat_map(|kubernetes| &kubernetes.zones).map(short).collect();
+    zones.dedup();
     if !zones.is_empty() {
         let from = match source {
             Source::Directory(directory) => directory.display().to_string(),
@@ -347,15 +353,22 @@ fn describe(plan: &Plan, source: &Source) -> String {
     }
     for forward in plan.blocks.iter().flat_map(|block| &block.forwards) {
         let to: Vec<String> = forward.to.iter().map(places::target).collect();
-        let what = if forward.from.is_root() { "all else".into() } else { forward.from.to_string() };
+        let what = if forward.from.is_root() { "all else".into() } else { short(&forward.from) };
         parts.push(format!("{what} from {}", to.join(", ")));
     }
+    parts.dedup();
     if parts.is_empty() { "nothing is answered".into() } else { parts.join("; ") }
+}
+
+/// A name without the dot at its end.
+fn short(name: &Name) -> String {
+    name.to_string().trim_end_matches('.').to_owned()
 }
 
 fn known_words(snapshot: &Option<Snapshot>) -> String {
     let Some(snapshot) = snapshot else { return "queries are answered".into() };
-    let counts = [(snapshot.services.len(), "Service"), (snapshot.namespaces.len(), "Namespace")];
-    let words = counts.map(|(count, noun)| format!("{count} {noun}{}", if count == 1 { "" } else { "s" }));
-    format!("{} are known", words.join(" and "))
+    match snapshot.services.len() {
+        1 => "1 Service is known".into(),
+        count => format!("{count} Services are known"),
+    }
 }

@@ -23,6 +23,8 @@ pub enum Error {
     Shown(SocketAddr, &'static str, io::Error),
     /// The Corefile, or what flags ask for: each fault with its place.
     Corefile(Vec<String>),
+    /// What is sent to upstreams comes back: where, and what to do.
+    Looping(String),
     /// The kernel's tables.
     Kernel(l4::Error),
     /// The validating webhook's address or certificate.
@@ -67,6 +69,7 @@ impl fmt::Display for Error {
             Self::Admission(_, error) => error.fmt(f),
             Self::Proxy(error) => error.fmt(f),
             Self::Flag(text) | Self::Source(text) => f.write_str(text),
+            Self::Looping(text) => write!(f, "a loop: {text}"),
             Self::Certificate(why) => write!(f, "cannot make a self-signed certificate: {why}"),
         }
     }

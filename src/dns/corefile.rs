@@ -40,12 +40,15 @@ impl fmt::Display for Fault {
     }
 }
 
+/// A file that was imported: its name and its text.
+pub type Imported = (String, String);
+
 /// What reading a Corefile takes from outside.
 pub struct Outside<'a> {
     /// The value of an environment variable, for `{$NAME}`.
     pub environment: &'a dyn Fn(&str) -> Option<String>,
     /// The files that an `import` pattern names, with their texts, sorted; relative to the Corefile's directory.
-    pub import: &'a dyn Fn(&str) -> Result<Vec<(String, String)>, String>,
+    pub import: &'a dyn Fn(&str) -> Result<Vec<Imported>, String>,
 }
 
 /// A Corefile that was read.

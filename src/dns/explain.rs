@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::plan::Plan;
+use super::plan::{Block, Plan};
 use super::serve::{self, Serving, Trace};
 use super::wire::name::Name;
 use super::wire::{Rcode, kind};
@@ -48,8 +48,8 @@ pub struct Explanation {
     pub types: Vec<String>,
     /// The namespace and pod that ask; `default` where nobody is named.
     pub from: String,
-    /// The address that the queries come from.
-    pub client: String,
+    /// The address of that pod, from which the queries come; `None`: not known.
+    pub client: Option<String>,
     /// The search path, where it is used.
     pub search: Vec<String>,
     /// With fewer dots than this a name is looked up along the search path first.
@@ -120,8 +120,8 @@ pub async fn explain(serving: &Serving, port: u16, asked: &Asked) -> Result<Expl
     let path = search::path(domain(serving.active.plan()).as_ref(), &namespace, &asked.search);
     let names = search::names(&asked.name, asked.ndots, &path)?;
     let snapshot = serving.zones.iter().flatten().flatten().next().map(super::zone::Zone::snapshot);
-    let mut notes = Vec::new();
-    let client = client(snapshot, &namespace, pod.as_deref(), &mut notes);
+    let known = pod.as_deref().and_then(|pod| address(snapshot?, &namespace, pod));
+    let client = known.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let mut steps = Vec::new();
     let mut reasons: Vec<Reason> = Vec::new();
     for name in &names {
@@ -136,17 +136,24 @@ pub async fn explain(serving: &Serving, port: u16, asked: &Asked) -> Result<Expl
         }
     }
     let resolved = steps.last().is_some_and(|step| step.answers.iter().any(|a| a.outcome == Outcome::Found));
-    notes.extend(differing(&steps).filter(|_| resolved));
+    let mut notes: Vec<String> = differing(&steps).filter(|_| resolved).into_iter().collect();
+    if known.is_none() && serving.active.plan().blocks.iter().any(depends) {
+        notes.push(format!(
+            "the answers depend on who asks (acl, autopath), and the address of such a pod is not known here: {client} asks in its place"
+        ));
+    }
+    let why = if resolved { why::answered(&steps) } else { why::most_telling(&reasons, &steps) };
+    notes.extend(why::failures(&reasons).filter(|text| !resolved && *text != why).map(str::to_owned));
     Ok(Explanation {
         name: asked.name.clone(),
         types: kinds.iter().map(|kind| message::kind_name(*kind)).collect(),
         from: pod.map_or_else(|| namespace.clone(), |pod| format!("{namespace}/{pod}")),
-        client: client.to_string(),
+        client: known.map(|address| address.to_string()),
         search: if names.len() > 1 { path.iter().map(ToString::to_string).collect() } else { Vec::new() },
         ndots: asked.ndots,
         resolved,
         result: result(&steps, resolved),
-        why: if resolved { why::answered(&steps) } else { why::most_telling(&reasons, &steps) },
+        why,
         steps,
         notes,
     })
@@ -190,28 +197,20 @@ fn domain(plan: &Plan) -> Option<Name> {
     plan.blocks.iter().find_map(|block| block.kubernetes.as_ref()?.zones.first().cloned())
 }
 
+/// Whether who asks makes a difference.
+fn depends(block: &Block) -> bool {
+    !block.acl.is_empty() || block.autopath.is_some()
+}
+
 /// The address of a pod, from itself or from an endpoint that it is.
-fn client(
-    snapshot: Option<&Snapshot>,
-    namespace: &str,
-    pod: Option<&str>,
-    notes: &mut Vec<String>,
-) -> IpAddr {
-    let nobody = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let (Some(pod), Some(snapshot)) = (pod, snapshot) else { return nobody };
+fn address(snapshot: &Snapshot, namespace: &str, pod: &str) -> Option<IpAddr> {
     let own = snapshot.pods.get(&crate::model::Key::new(namespace, pod));
     if let Some(address) = own.and_then(|pod| pod.addresses.first()) {
-        return *address;
+        return Some(*address);
     }
     let sets = snapshot.endpoints.iter().filter(|(key, _)| &*key.namespace == namespace);
     let mut endpoints = sets.flat_map(|(_, sets)| sets.iter()).flat_map(|set| set.endpoints.iter());
-    if let Some(endpoint) = endpoints.find(|endpoint| endpoint.pod.as_deref() == Some(pod)) {
-        return endpoint.address;
-    }
-    notes.push(format!(
-        "the address of pod {namespace}/{pod} is not known here, so the queries come from {nobody}; the names are the same"
-    ));
-    nobody
+    endpoints.find(|endpoint| endpoint.pod.as_deref() == Some(pod)).map(|endpoint| endpoint.address)
 }
 
 /// Who answered.
@@ -222,7 +221,8 @@ fn source(plan: &Plan, name: &Name, said: Option<&Said>, trace: &Trace) -> Strin
             let of = block.and_then(|block| block.kubernetes.as_ref());
             let mut zones = of.into_iter().flat_map(|of| of.zones.iter().chain(&of.reverse));
             let zone = zones.find(|zone| name.is_within(zone));
-            format!("kubernetes, zone {}", zone.map_or_else(|| trace.zone.clone(), ToString::to_string))
+            let zone = zone.map_or_else(|| trace.zone.clone(), ToString::to_string);
+            format!("kubernetes, zone {}", zone.trim_end_matches('.'))
         }
         "hosts" => {
             let file = block.and_then(|block| block.hosts.as_ref()?.file.as_ref());
@@ -280,6 +280,3 @@ fn differing(steps: &[Step]) -> Option<String> {
     let at = former.iter().find(stops)?;
     Some(format!("programs with musl (Alpine) stop at {}: for them the name does not resolve", at.name))
 }
-
-#[cfg(test)]
-mod tests;

@@ -24,7 +24,6 @@ use super::wire::Rcode;
 use super::wire::name::Name;
 use super::wire::reply::Reply;
 use crate::metrics::dns::Metrics;
-use crate::metrics::dns::forward::Forwarding;
 use flight::Flights;
 use layout::Layout;
 pub use probe::{LoopProbe, Verdict};
@@ -69,9 +68,9 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Puts its records and flags into the reply to a query of the same name and type, or says that they do not fit. `turn` as for zones;
-    /// `authentic`: the client asked for AD or DO (RFC 6840 section 5.8). False, and nothing added, when the reply has records already or the
-    /// message is not ours.
+    /// Puts its records and flags into the reply to a query of the same name and type, or says that they do not fit.
+    /// `turn` as for zones; `authentic`: the client asked for AD or DO (RFC 6840 section 5.8). False, and nothing
+    /// added, when the reply has records already or the message is not ours.
     pub fn fill(&self, reply: &mut Reply<'_>, turn: Option<u32>, authentic: bool) -> bool {
         Layout::read(&self.message)
             .is_some_and(|layout| layout.copy(&self.message, reply, None, turn, authentic))
@@ -96,7 +95,7 @@ pub struct Forwarder {
     upstreams: Vec<Arc<Upstream>>,
     flights: Flights,
     turn: AtomicUsize,
-    metrics: Forwarding,
+    metrics: Metrics,
     runtime: OnceLock<Handle>,
 }
 
@@ -110,14 +109,14 @@ pub struct Unusable {
 }
 
 impl Forwarder {
-    /// Checks and reads what the plan names (files, certificates). `cache` keeps the answers. Needs a tokio runtime only once it is asked.
+    /// Checks and reads what the plan names (files, certificates). `cache` keeps the answers. Needs a tokio runtime
+    /// only once it is asked.
     pub fn new(
         plan: plan::Forward,
         cache: Option<Arc<cache::Cache>>,
         metrics: Metrics,
     ) -> Result<Arc<Self>, Unusable> {
         let unusable = |message| Unusable { line: plan.line, message };
-        let metrics = metrics.forwarding().clone();
         let upstreams = upstreams(&plan, &metrics).map_err(unusable)?;
         let flights = Flights::new(plan.max_concurrent);
         let (turn, runtime) = (AtomicUsize::new(0), OnceLock::new());
@@ -160,21 +159,21 @@ impl Forwarder {
     /// Asks upstreams whatever the cache says; equal questions under way are asked once. The cache gets the answer.
     pub async fn fetch(self: &Arc<Self>, question: &Question) -> Result<Answer, Failure> {
         self.runtime.get_or_init(Handle::current);
-        let Some(mut landing) = self.flights.join(self, question) else {
-            self.metrics.rejected();
+        let Some(mut landing) = self.flights.join(self, question.clone()) else {
+            self.metrics.forwarding().rejected();
             return Err(Failure::Busy);
         };
         landing.wait().await
     }
 
-    /// Asks upstreams again for an entry that is in demand or was served past its time; the cache gets the answer. May be called from any
-    /// thread once a question has been asked.
+    /// Asks upstreams again for an entry that is in demand or was served past its time; the cache gets the answer. May
+    /// be called from any thread once a question has been asked.
     pub fn refresh(self: &Arc<Self>, question: Question) {
         let runtime = self.runtime.get().cloned().or_else(|| Handle::try_current().ok());
         if let Some(runtime) = runtime {
             let _inside = runtime.enter();
             // Where too many are under way, this one can wait for the next who asks.
-            drop(self.flights.join(self, &question));
+            drop(self.flights.join(self, question));
         }
     }
 
@@ -233,7 +232,7 @@ impl Forwarder {
         let up = |upstream: &&Arc<Upstream>| !upstream.is_down(self.plan.max_fails);
         let mut order: Vec<_> = self.upstreams.iter().filter(up).cloned().collect();
         if order.is_empty() {
-            self.metrics.broken();
+            self.metrics.forwarding().broken();
             if self.plan.fail_fast {
                 return Err(Failure::Down);
             }
@@ -254,7 +253,7 @@ impl Forwarder {
     }
 }
 
-fn upstreams(plan: &plan::Forward, metrics: &Forwarding) -> Result<Vec<Arc<Upstream>>, String> {
+fn upstreams(plan: &plan::Forward, metrics: &Metrics) -> Result<Vec<Arc<Upstream>>, String> {
     let mut named = Vec::new();
     for target in &plan.to {
         match target {
@@ -265,10 +264,8 @@ fn upstreams(plan: &plan::Forward, metrics: &Forwarding) -> Result<Vec<Arc<Upstr
     if named.is_empty() || named.len() > UPSTREAMS {
         return Err(format!("there are {} upstreams: name 1 to {UPSTREAMS}", named.len()));
     }
-    let connector = match named.iter().any(|upstream| upstream.tls) {
-        true => Some(tls::connector(plan)?),
-        false => None,
-    };
+    let encrypts = named.iter().any(|upstream| upstream.tls);
+    let connector = if encrypts { Some(tls::connector(plan)?) } else { None };
     let ready = |upstream| Upstream::new(&upstream, plan, metrics.clone(), connector.as_ref()).map(Arc::new);
     named.into_iter().map(ready).collect()
 }

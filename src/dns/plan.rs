@@ -166,6 +166,8 @@ pub struct Cache {
     pub stale: Option<Stale>,
     /// Times are not counted down in answers.
     pub keep_ttl: bool,
+    /// How much memory it may take, in bytes.
+    pub bytes: usize,
 }
 
 /// One side of a cache.
@@ -193,6 +195,7 @@ impl Default for Cache {
             prefetch: None,
             stale: None,
             keep_ttl: false,
+            bytes: 32 << 20,
         }
     }
 }

@@ -89,30 +89,28 @@ impl<'a> Answer<'a, '_> {
 
     /// The first alias is the question's name's.
     fn aliases(&mut self, first: &'a Name) -> Outcome {
-        let (mut target, mut at) = (first, HEADER);
-        for left in (0..ALIASES).rev() {
+        let (mut from, mut target, mut at) = (self.asked.name.as_wire(), first, HEADER);
+        for _ in 0..ALIASES {
             let place = self.reply.position() + 12;
             if !self.alias(target, at) {
-                return Outcome::Done(Rcode::NOERROR);
+                break;
             }
             at = place;
-            if self.zone.part_of(target.as_wire()) != Some(Part::Forward) {
+            let wire = target.as_wire();
+            // What leads back is told once; longer circles end with the last alias that is followed.
+            if wire == from || wire == self.asked.name.as_wire() {
+                break;
+            }
+            if self.zone.part_of(wire) != Some(Part::Forward) {
                 return Outcome::Leads(target.clone());
             }
-            let owner = Owner { name: target.as_wire(), at };
-            match self.zone.find(target.as_wire()) {
+            match self.zone.find(wire) {
                 None => {
                     self.soa(Section::Authority);
                     return Outcome::Done(Rcode::NXDOMAIN);
                 }
-                Some(Found::Node(Node { data: Data::Alias(next), .. })) => {
-                    // What leads back to itself is told once; other loops end with the last alias that is followed.
-                    if next == target || next.as_wire() == self.asked.name.as_wire() || left == 0 {
-                        break;
-                    }
-                    target = next;
-                }
-                Some(found) => return Outcome::Done(self.end(found, owner)),
+                Some(Found::Node(Node { data: Data::Alias(next), .. })) => (from, target) = (wire, next),
+                Some(found) => return Outcome::Done(self.end(found, Owner { name: wire, at })),
             }
         }
         Outcome::Done(Rcode::NOERROR)

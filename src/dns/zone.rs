@@ -22,14 +22,17 @@ use super::wire::question::Folded;
 use crate::model::map::Map;
 use crate::model::{Key, Report, Snapshot};
 
+pub(crate) use endpoint::{label_of, ready, written};
 pub(crate) use frame::{Frame, Soa, VERSION, VERSION_TTL, pointer};
 pub(crate) use node::{Claim, Data, Entry, Host, Node, Srv, Targets, V4, V6};
+pub(crate) use pods::address;
 pub use transfer::Record;
+pub(crate) use update::admitted;
 
 /// What a zone is made with.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The zone, `cluster.local`.
+    /// The zone, `cluster.local`. Of more than 243 bytes there is no room for names before it.
     pub domain: Name,
     /// The reverse zones that are answered, `in-addr.arpa` and `ip6.arpa`; empty: none.
     pub reverse: Vec<Name>,

@@ -48,6 +48,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// What forwarding and its caches count.
+    pub fn forwarding(&self) -> &Forwarding {
+        &self.inner.forwarding
+    }
+
     /// A number for one more thread that counts.
     pub fn thread(&self) -> usize {
         self.inner.queries.thread()
@@ -141,11 +146,6 @@ impl Metrics {
     /// What the source counts.
     pub fn source(&self) -> SourceMetrics {
         self.inner.source.clone()
-    }
-
-    /// What forwarding and its caches count.
-    pub fn forwarding(&self) -> &Forwarding {
-        &self.inner.forwarding
     }
 
     /// The text form, for Prometheus.

@@ -15,6 +15,9 @@ use super::fake::*;
 const FORGED: [u8; 4] = [6, 6, 6, 6];
 const TRUE: [u8; 4] = [192, 0, 2, 1];
 
+/// What a liar does.
+type Manner = fn(&Heard) -> Vec<Act>;
+
 /// Changes an honest reply.
 type Spoil = fn(&Heard, &mut Vec<u8>);
 
@@ -200,7 +203,7 @@ async fn a_name_that_was_made_of_a_records_time_stays_when_that_is_counted_down(
 
 #[tokio::test(start_paused = true)]
 async fn lies_over_tcp_end_in_silence_and_the_next_upstream_is_asked() {
-    let lies: [(&str, fn(&Heard) -> Vec<Act>); 8] = [
+    let lies: [(&str, Manner); 8] = [
         ("closes", |_| vec![Close]),
         ("closes in the middle", |heard| vec![Raw([&b"\0\x64"[..], &honest(heard, FORGED)].concat()), Close]),
         ("never ends", |heard| vec![Raw([&b"\xff\xff"[..], &honest(heard, FORGED)].concat())]),

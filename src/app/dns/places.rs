@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::super::{Error, options};
 use crate::admin::dns::{Server as Shown, State};
-use crate::config::{Dns, Place};
+use crate::config::Dns;
 use crate::dns::plan::{Plan, Target};
 use crate::dns::serve::{Options, Server};
 
@@ -28,18 +28,13 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Those of flags and plan; a flag wins.
+    /// Those of flags and plan.
     pub(super) fn of(config: &Dns, plan: &Plan) -> Self {
-        let at = |place: Place, planned: Option<SocketAddr>| match place {
-            Place::Unsaid => planned,
-            Place::Nowhere => None,
-            Place::At(address) => Some(address),
-        };
         Self {
             queries: queries(config, plan),
-            health: at(config.health, plan.health.map(|health| health.address)),
-            ready: at(config.ready, plan.ready),
-            metrics: at(config.metrics, plan.metrics),
+            health: plan.health.map(|health| health.address),
+            ready: plan.ready,
+            metrics: plan.metrics,
         }
     }
 

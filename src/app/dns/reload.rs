@@ -1,12 +1,10 @@
-//! Looks whether the Corefile, what it imports, or a hosts file has changed.
+//! Looks whether the Corefile, or what it imports, has changed.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::future::pending;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use super::super::Error;
@@ -16,13 +14,8 @@ use crate::config::Dns;
 use crate::dns::plan::Plan;
 use crate::metrics::dns::Metrics;
 
-/// What has changed.
-pub(super) enum Changed {
-    /// The plan.
-    Plan(Plan),
-    /// A file that the plan names.
-    Files,
-}
+/// The shortest pause between two looks.
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// The plan to begin with. Everything that is passed over is told.
 pub(super) fn first(config: &Dns) -> Result<Plan, Error> {
@@ -34,68 +27,49 @@ pub(super) fn first(config: &Dns) -> Result<Plan, Error> {
     Ok(plan)
 }
 
-/// Looks again and again, and at once on SIGHUP and SIGUSR1. A configuration that cannot be read is told once; the former
-/// one stays.
-pub(super) async fn run(config: Dns, known: Plan, changes: mpsc::Sender<Changed>, metrics: Metrics) {
+/// Looks again and again, and at once on SIGHUP and SIGUSR1; a plan that differs is sent. A configuration that cannot be read is
+/// told once; the former one stays.
+pub(super) async fn run(config: Dns, known: Plan, plans: mpsc::Sender<Plan>, metrics: Metrics) {
     let mut signals = match Reloads::new() {
         Ok(signals) => signals,
         Err(error) => return error!("changes of the configuration are not noticed: {error}"),
     };
-    let mut look = Look { stamps: stamps(&known), known, told: Vec::new(), config, metrics };
-    let (mut corefile, mut hosts) = (look.next_corefile(), look.next_hosts());
+    let mut look = Look { known, told: Vec::new(), config, metrics };
     loop {
-        let now = Instant::now();
-        let far = now + Duration::from_hours(1);
-        let changed = tokio::select! {
-            () = signals.next() => {
-                info!("looking whether the configuration has changed, as a signal asks");
-                look.corefile().or_else(|| look.files())
-            }
-            () = sleep_until(corefile.unwrap_or(far)) => {
-                let changed = look.corefile();
-                corefile = look.next_corefile();
-                changed
-            }
-            () = sleep_until(hosts.unwrap_or(far)) => {
-                let changed = look.files();
-                hosts = look.next_hosts();
-                changed
+        let pause = look.pause();
+        let waited = async {
+            match pause {
+                Some(pause) => sleep(pause).await,
+                None => pending().await,
             }
         };
-        if let Some(changed) = changed {
-            (corefile, hosts) = (look.next_corefile(), look.next_hosts());
-            if changes.send(changed).await.is_err() {
-                return;
-            }
+        tokio::select! {
+            () = waited => {}
+            () = signals.next() => info!("looking whether the configuration has changed, as a signal asks"),
+        }
+        if let Some(plan) = look.again()
+            && plans.send(plan).await.is_err()
+        {
+            return;
         }
     }
 }
 
-type Stamps = BTreeMap<PathBuf, Option<(u64, SystemTime)>>;
-
 struct Look {
     config: Dns,
     known: Plan,
-    /// Of the files that the plan names.
-    stamps: Stamps,
     /// The faults that were told last.
     told: Vec<String>,
     metrics: Metrics,
 }
 
 impl Look {
-    /// Reads the Corefile again.
-    fn corefile(&mut self) -> Option<Changed> {
-        let wanted = plan::wanted(&self.config.answers, Some(&self.config));
-        let Wanted { plan, notes } = match wanted {
+    /// Reads the configuration again; gives the plan if it has changed.
+    fn again(&mut self) -> Option<Plan> {
+        let Wanted { plan, notes } = match plan::wanted(&self.config.answers, Some(&self.config)) {
             Ok(wanted) => wanted,
             Err(faults) => {
-                let faults = lines(&faults);
-                if self.told != faults {
-                    self.metrics.reload_failed();
-                    error!("{}; the former configuration stays in force", faults.join("; "));
-                    self.told = faults;
-                }
+                self.broken(lines(&faults));
                 return None;
             }
         };
@@ -109,39 +83,25 @@ impl Look {
         for note in notes {
             warn!("{note}");
         }
-        self.stamps = stamps(&plan);
         self.known = plan.clone();
-        Some(Changed::Plan(plan))
+        Some(plan)
     }
 
-    /// Looks at the files that the plan names.
-    fn files(&mut self) -> Option<Changed> {
-        let now = stamps(&self.known);
-        let changed = now != self.stamps;
-        self.stamps = now;
-        changed.then_some(Changed::Files)
+    fn broken(&mut self, faults: Vec<String>) {
+        if self.told == faults {
+            return;
+        }
+        self.metrics.reload_failed();
+        error!("{}; the former configuration stays in force", faults.join("; "));
+        self.told = faults;
     }
 
-    fn next_corefile(&self) -> Option<Instant> {
+    /// How long to wait before the next look; `None`: until a signal.
+    fn pause(&self) -> Option<Duration> {
         let reload = self.known.reload?;
         let jitter = reload.jitter.mul_f64(fastrand::f64() * 2.0);
-        Some(Instant::now() + (reload.interval + jitter).saturating_sub(reload.jitter))
+        Some((reload.interval + jitter).saturating_sub(reload.jitter).max(SHORTEST))
     }
-
-    fn next_hosts(&self) -> Option<Instant> {
-        let hosts = self.known.blocks.iter().filter_map(|block| block.hosts.as_ref());
-        let followed = hosts.filter(|hosts| hosts.file.is_some() && !hosts.reload.is_zero());
-        followed.map(|hosts| hosts.reload).min().map(|interval| Instant::now() + interval)
-    }
-}
-
-fn stamps(plan: &Plan) -> Stamps {
-    let files = plan.blocks.iter().filter_map(|block| block.hosts.as_ref()?.file.clone());
-    let stamp = |path: &PathBuf| {
-        let metadata = fs::metadata(path).ok()?;
-        Some((metadata.len(), metadata.modified().ok()?))
-    };
-    files.map(|path| (path.clone(), stamp(&path))).collect()
 }
 
 fn lines(faults: &[crate::dns::corefile::Fault]) -> Vec<String> {

@@ -109,13 +109,11 @@ impl Site<'_> {
 
     /// The only word after the name.
     fn word<'t>(&mut self, line: &Line<'t>, what: &str) -> Option<&'t Token> {
-        match line.words[..] {
-            [word] => Some(word),
-            _ => {
-                self.reader.fault(line.name, format!("{} takes one word: {what}", line.name.text));
-                None
-            }
+        if let [word] = line.words[..] {
+            return Some(word);
         }
+        self.reader.fault(line.name, format!("{} takes one word: {what}", line.name.text));
+        None
     }
 
     /// The words after the name, at least one.

@@ -87,7 +87,7 @@ impl Import<'_, '_> {
         }
         match (self.outside.import)(&name.text) {
             Ok(files) if files.is_empty() => {
-                self.reader.note(name, format!("no file is called {}", name.text))
+                self.reader.note(name, format!("no file is called {}", name.text));
             }
             Ok(files) => {
                 for (file, text) in files {

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use domain::base::iana::Rtype;
+use domain::base::zonefile_fmt::{DisplayKind, ZonefileFmt};
 use domain::base::{Message, ParsedRecord};
 use domain::rdata::AllRecordData;
 
@@ -69,7 +70,10 @@ pub(super) fn said(reply: &[u8], kind: u16) -> Option<Said> {
 fn line(record: &ParsedRecord<'_, &[u8]>) -> String {
     let (owner, ttl, kind) = (record.owner(), record.ttl().as_secs(), record.rtype());
     let data = record.to_any_record::<AllRecordData<_, _>>();
-    let data = data.map_or_else(|_| "(cannot be read)".into(), |record| record.data().to_string());
+    let data = data.map_or_else(
+        |_| "(cannot be read)".into(),
+        |record| record.data().display_zonefile(DisplayKind::Simple).to_string(),
+    );
     format!("{owner}. {ttl} IN {kind} {data}").replacen(".. ", ". ", 1)
 }
 

@@ -1,9 +1,10 @@
 //! Why a query has no answer, in a sentence; and which of several sentences tells most.
 
-mod object;
+mod rank;
 
 use super::super::forward::Failure;
 use super::super::plan::Kubernetes;
+use super::super::query;
 use super::super::serve::{Serving, Trace};
 use super::super::wire::Rcode;
 use super::super::wire::name::Name;
@@ -16,21 +17,28 @@ use super::{Outcome, Step};
 pub(super) struct Reason {
     pub(super) rank: u8,
     pub(super) text: String,
+    /// Upstreams failed.
+    pub(super) failure: bool,
 }
 
 /// No answer is as it should be, and this says so.
 const PLAIN: u8 = 1;
+/// Most likely no object of the cluster was meant.
+const STRANGE: u8 = 2;
 /// Something is not there.
 const ABSENT: u8 = 3;
 /// Something alike is elsewhere.
 const ELSEWHERE: u8 = 5;
+/// Whoever was asked last failed. A name that misses something of the cluster is often asked for outside at last, so this
+/// tells no more than that.
+const FAILED: u8 = ABSENT;
 /// It is there, but cannot be used.
 const UNUSABLE: u8 = 7;
 /// The server itself cannot say.
 const BLIND: u8 = 9;
 
 fn reason_of(rank: u8, text: impl Into<String>) -> Reason {
-    Reason { rank, text: text.into() }
+    Reason { rank, text: text.into(), failure: false }
 }
 
 /// Why there is no answer; `None` when there is one.
@@ -55,12 +63,19 @@ pub(super) fn reason(
             "no reply is sent to this client: an acl drops its queries, or it took too long",
         ));
     }
+    if trace.plugin == "acl" {
+        let text = format!("the server keeps {name} from this client: see acl in its configuration");
+        return Some(reason_of(UNUSABLE, text));
+    }
     if trace.plugin.is_empty() && rcode == Some(Rcode::REFUSED) {
-        return Some(refused(serving, name));
+        return Some(refused(name));
     }
     if let Some(zone) = zone_of(serving, name).filter(|_| matches!(trace.plugin, "kubernetes" | "")) {
         return Some(match zone {
-            Known::Yes(zone) => object::reason(zone, name, kind, outcome),
+            Known::Yes(zone) => match query::why::why(zone, name, kind) {
+                Some(text) => reason_of(rank::of(zone, name), text),
+                None => alias(name, kind, outcome, said, trace),
+            },
             Known::NotYet => reason_of(
                 BLIND,
                 "not all Services are known to the server yet, so it does not say that there are none: its /ready tells what it \
@@ -69,6 +84,21 @@ pub(super) fn reason(
         });
     }
     Some(of_others(name, kind, outcome, rcode, trace))
+}
+
+/// A name that leads out of the zone, to one without an answer.
+fn alias(name: &Name, kind: u16, outcome: Outcome, said: Option<&Said>, trace: &Trace) -> Reason {
+    let records = said.map(|said| said.records.as_slice()).unwrap_or_default();
+    let target = records.iter().rev().find_map(|record| record.split_once(" CNAME "));
+    let target = target.and_then(|(_, target)| Name::parse(target).ok());
+    let of_target =
+        of_others(target.as_ref().unwrap_or(name), kind, outcome, said.map(|said| said.rcode), trace);
+    match target {
+        Some(target) => {
+            reason_of(UNUSABLE, format!("{name} is an alias of {target}, and {}", of_target.text))
+        }
+        None => of_target,
+    }
 }
 
 /// What another part said.
@@ -86,14 +116,14 @@ fn of_others(name: &Name, kind: u16, outcome: Outcome, rcode: Option<Rcode>, tra
             reason_of(ABSENT, format!("{who} says that {name} exists, but has no {} record", kind_name(kind)))
         }
         _ if trace.plugin.is_empty() => reason_of(
-            UNUSABLE,
+            FAILED,
             format!(
                 "nothing in the server's configuration answers {name}: add forward to its block, or --forward"
             ),
         ),
         _ => {
             let rcode = rcode.map_or("nothing", Rcode::name);
-            reason_of(UNUSABLE, format!("{who} answers {rcode} for {name}"))
+            reason_of(FAILED, format!("{who} answers {rcode} for {name}"))
         }
     }
 }
@@ -118,19 +148,12 @@ fn failed(failure: &Failure) -> Reason {
         }
         Failure::Down => "all upstreams are down: see whether they can be reached from here".into(),
     };
-    reason_of(UNUSABLE + 1, text)
+    Reason { failure: true, ..reason_of(FAILED, text) }
 }
 
-fn refused(serving: &Serving, name: &Name) -> Reason {
-    let blocks = &serving.active.plan().blocks;
-    if blocks.iter().any(|block| block.zones.iter().any(|zone| name.is_within(zone))) {
-        return reason_of(
-            UNUSABLE,
-            format!("the server refuses {name} to this client: see acl in its configuration"),
-        );
-    }
+fn refused(name: &Name) -> Reason {
     reason_of(
-        UNUSABLE,
+        FAILED,
         format!(
             "no block of the server's configuration is for {name}: add one for \".\" with forward, or --forward"
         ),
@@ -169,15 +192,26 @@ pub(super) fn answered(steps: &[Step]) -> String {
     }
 }
 
+/// What failed on the way, which may be worth knowing though it is not the reason.
+pub(super) fn failures(reasons: &[Reason]) -> impl Iterator<Item = &str> {
+    let mut told: Vec<&str> = Vec::new();
+    reasons.iter().filter(|reason| reason.failure).map(|reason| reason.text.as_str()).filter(move |text| {
+        let fresh = !told.contains(text);
+        told.push(text);
+        fresh
+    })
+}
+
 /// The sentence that tells most: of equal ones the first.
 pub(super) fn most_telling(reasons: &[Reason], steps: &[Step]) -> String {
     let best = reasons.iter().rev().max_by_key(|reason| reason.rank);
+    let last = reasons.last().map(|reason| reason.text.as_str()).unwrap_or_default();
     match best {
-        Some(reason) if reason.rank > PLAIN || steps.len() == 1 => reason.text.clone(),
-        Some(_) => {
-            let last = reasons.last().map(|reason| reason.text.as_str()).unwrap_or_default();
-            format!("none of the {} names exists; of the last one {last}", steps.len())
+        Some(Reason { rank, text, .. }) if *rank > STRANGE || steps.len() == 1 => text.clone(),
+        Some(Reason { rank: STRANGE, text, .. }) => {
+            format!("none of the {} names exists: {text}, and {last}", steps.len())
         }
+        Some(_) => format!("none of the {} names exists, and {last}", steps.len()),
         None => String::new(),
     }
 }

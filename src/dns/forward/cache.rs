@@ -76,7 +76,8 @@ impl Cache {
         &self.plan
     }
 
-    /// Answers from the cache, with times counted down. `now` is in seconds since any fixed instant ([`seconds`]). `turn` as for zones.
+    /// Answers from the cache, with times counted down. `now` is in seconds since any fixed instant ([`seconds`]).
+    /// `turn` as for zones.
     pub fn answer(&self, asked: &Asked<'_>, reply: &mut Reply<'_>, now: u32, turn: Option<u32>) -> Hit {
         let dnssec = asked.edns.is_some_and(|edns| edns.dnssec);
         let authentic = dnssec || asked.flags & flag::AD != 0;

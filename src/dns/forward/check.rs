@@ -1,7 +1,7 @@
 //! Does what came back answer the question? Takes from it only what belongs to the answer.
 //!
-//! An answer begins with the question's name and follows aliases from there; a record of any other name was put there by somebody who
-//! wants it in our cache.
+//! An answer begins with the question's name and follows aliases from there; a record of any other name was put there
+//! by somebody who wants it in our cache.
 
 use super::Question;
 use super::query::Query;
@@ -46,7 +46,8 @@ pub(super) struct Said {
     pub exact: bool,
 }
 
-/// Reads what came back. `stream`: over a connection, where nobody but the upstream can write and the case of letters proves nothing.
+/// Reads what came back. `stream`: over a connection, where nobody but the upstream can write and the case of letters
+/// proves nothing.
 pub(super) fn read(message: &[u8], query: &Query, asked: &Question, stream: bool) -> Reading {
     let Some(flags) = number(message, 2).filter(|_| message.len() >= HEADER) else { return Reading::Foreign };
     if message[..2] != query.id() || flags & flag::QR == 0 || flags & flag::OPCODE != 0 {

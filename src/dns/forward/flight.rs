@@ -36,9 +36,9 @@ impl Flights {
     }
 
     /// Waits with those who asked the same, or asks. `None`: too many are under way. Needs a runtime.
-    pub(super) fn join(&self, forwarder: &Arc<Forwarder>, question: &Question) -> Option<Landing> {
+    pub(super) fn join(&self, forwarder: &Arc<Forwarder>, question: Question) -> Option<Landing> {
         let mut aloft = self.aloft.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(outcome) = aloft.get(question) {
+        if let Some(outcome) = aloft.get(&question) {
             return self.landing(outcome.clone());
         }
         if aloft.len() >= self.limit {
@@ -49,7 +49,7 @@ impl Flights {
         aloft.insert(question.clone(), outcome);
         drop(aloft);
         // A task of its own: whoever asked first may give up, others wait for the same.
-        let ended = Ended { forwarder: forwarder.clone(), question: question.clone() };
+        let ended = Ended { forwarder: forwarder.clone(), question };
         tokio::spawn(async move {
             let answer = ended.forwarder.consult(&ended.question).await;
             drop(ended);

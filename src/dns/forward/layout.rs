@@ -49,9 +49,9 @@ impl Layout {
         }
     }
 
-    /// Puts the records into a reply to the same question, with all times set to `ttl` where there is one; or says that they do not fit.
-    /// `turn`: addresses begin elsewhere each time. `authentic`: the client wants to know whether they were validated. False, and
-    /// nothing added, when records stand there already.
+    /// Puts the records into a reply to the same question, with all times set to `ttl` where there is one; or says that
+    /// they do not fit. `turn`: addresses begin elsewhere each time. `authentic`: the client wants to know whether they
+    /// were validated. False, and nothing added, when records stand there already.
     #[inline]
     pub(super) fn copy(
         &self,
@@ -93,7 +93,8 @@ impl Layout {
         true
     }
 
-    /// Where what fits ends: everything, or all but the additional records, or the answers alone. Denials are nothing without their SOA.
+    /// Where what fits ends: everything, or all but the additional records, or the answers alone. Denials are nothing
+    /// without their SOA.
     fn fits(&self, room: usize, start: usize) -> usize {
         let [answer, authority, additional] = self.ends.map(usize::from);
         let answered = if self.counts[0] > 0 && self.denial.is_none() { answer } else { authority };

@@ -49,8 +49,8 @@ impl LoopProbe {
         &self.name
     }
 
-    /// Whether a query is the probe come back; counts it. `asked` is in wire form and lower case. Such a query is best answered at once, with
-    /// REFUSED, and not forwarded.
+    /// Whether a query is the probe come back; counts it. `asked` is in wire form and lower case. Such a query is best
+    /// answered at once, with REFUSED, and not forwarded.
     #[inline]
     pub fn saw(&self, asked: &[u8]) -> bool {
         if asked != self.name.as_wire() {

@@ -14,6 +14,7 @@ use super::pool::{Pool, Route};
 use super::query::{self, Form, Query};
 use super::{Question, tls};
 use crate::dns::plan;
+use crate::metrics::dns::Metrics;
 use crate::metrics::dns::forward::Forwarding;
 
 /// How long one try waits for its answer.
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const HEALTH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long it is remembered what an upstream cannot.
-const MEMORY: Duration = Duration::from_secs(600);
+const MEMORY: Duration = Duration::from_mins(10);
 
 /// Datagrams that are no answer, for one query: more look like somebody who guesses.
 const STRAYS: usize = 100;
@@ -44,7 +45,7 @@ pub(super) struct Upstream {
     fails: AtomicU32,
     watched: AtomicBool,
     habits: Mutex<Habits>,
-    metrics: Forwarding,
+    metrics: Metrics,
 }
 
 /// What an upstream cannot, and until when that is believed.
@@ -62,7 +63,7 @@ impl Upstream {
     pub(super) fn new(
         upstream: &plan::Upstream,
         plan: &plan::Forward,
-        metrics: Forwarding,
+        metrics: Metrics,
         connector: Option<&tokio_rustls::TlsConnector>,
     ) -> Result<Self, String> {
         let address = scoped(upstream)?;
@@ -88,6 +89,10 @@ impl Upstream {
         max_fails > 0 && self.fails.load(Ordering::Relaxed) >= max_fails
     }
 
+    fn metrics(&self) -> &Forwarding {
+        self.metrics.forwarding()
+    }
+
     /// Asks once, in the ways that it takes to get a whole answer. The error is for people.
     pub(super) async fn ask(&self, question: &Question, deadline: Instant) -> Result<Said, String> {
         let form = Form {
@@ -105,17 +110,17 @@ impl Upstream {
         }
         match said? {
             Reading::Answer(said) => {
-                self.metrics.answered(&self.label, said.rcode.name(), began.elapsed());
+                self.metrics().answered(&self.label, said.rcode.name(), began.elapsed());
                 self.fails.store(0, Ordering::Relaxed);
                 Ok(said)
             }
             Reading::Wrong(what) => {
-                self.metrics.wrong(&self.label);
+                self.metrics().wrong(&self.label);
                 Err(format!("sent {what}"))
             }
             Reading::Plain => Err("does not take the query, with EDNS nor without".into()),
             Reading::Truncated | Reading::Folded | Reading::Foreign => {
-                self.metrics.wrong(&self.label);
+                self.metrics().wrong(&self.label);
                 Err("sent something else than was asked for".into())
             }
         }
@@ -148,7 +153,8 @@ impl Upstream {
         }
     }
 
-    /// Asks one that does not keep the case of letters: over TCP, where it is harder to forge an answer; if it has no TCP, UDP must do.
+    /// Asks one that does not keep the case of letters: over TCP, where it is harder to forge an answer; if it has no
+    /// TCP, UDP must do.
     async fn folded(&self, question: &Question, form: Form, deadline: Instant) -> Result<Reading, String> {
         if !self.believed(|habits| habits.streamless) {
             match self.stream(question, form, deadline).await {
@@ -175,7 +181,7 @@ impl Upstream {
                 match check::read(&buffer[..length], &query, question, false) {
                     Reading::Foreign if strays < STRAYS => {
                         strays += 1;
-                        self.metrics.wrong(&self.label);
+                        self.metrics().wrong(&self.label);
                     }
                     reading => return Ok(reading),
                 }
@@ -198,7 +204,7 @@ impl Upstream {
             answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
                 format!("{}: {}", if self.pool.encrypts() { "TLS" } else { "TCP" }, told(&error))
             })?;
-        self.metrics.connected(&self.label, if self.pool.encrypts() { "tcp-tls" } else { "tcp" }, kept);
+        self.metrics().connected(&self.label, if self.pool.encrypts() { "tcp-tls" } else { "tcp" }, kept);
         Ok(check::read(&message, &query, question, true))
     }
 
@@ -230,7 +236,7 @@ impl Upstream {
                     return;
                 }
                 upstream.fails.fetch_add(1, Ordering::Relaxed);
-                upstream.metrics.check_failed(&upstream.label);
+                upstream.metrics().check_failed(&upstream.label);
                 drop(upstream);
                 tokio::time::sleep(interval).await;
             }

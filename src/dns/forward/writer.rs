@@ -56,13 +56,13 @@ impl<'a> Writer<'a> {
                 Piece::Name { name, .. } if SIGNED_CASE.contains(&record.kind) => {
                     self.out.extend_from_slice(name.as_wire());
                 }
-                Piece::Name { name, packs } => self.name(name, packs),
+                Piece::Name { name, packs } => self.name(*name, packs),
             }
             Some(())
         })?;
         let size = u16::try_from(self.out.len() - length - 2).ok()?;
         self.out[length..length + 2].copy_from_slice(&size.to_be_bytes());
-        (self.out.len() <= usize::from(u16::MAX)).then_some(())
+        u16::try_from(self.out.len()).is_ok().then_some(())
     }
 
     /// The message with id 0.

@@ -47,7 +47,7 @@ pub(super) fn rewrite(reply: &[u8], question: &[u8], back: &Back) -> Option<Vec<
         let written = u16::try_from(out.len() - start - 2).ok()?;
         out[start..start + 2].copy_from_slice(&written.to_be_bytes());
     }
-    (out.len() <= usize::from(u16::MAX)).then_some(out)
+    u16::try_from(out.len()).is_ok().then_some(out)
 }
 
 /// Names in data that may be compressed (RFC 1035, RFC 3597 section 4), with the bytes before them.

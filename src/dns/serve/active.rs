@@ -15,9 +15,6 @@ use crate::dns::template::Templates;
 use crate::dns::wire::name::{Name, ends_with};
 use crate::metrics::dns::Metrics;
 
-/// What one block's cache may hold in memory, in bytes.
-const CACHE: usize = 32 << 20;
-
 /// A plan made ready: files are read, expressions compiled, upstreams set up.
 pub struct Active {
     plan: Plan,
@@ -268,7 +265,7 @@ fn texts(plan: &plan::Block, wrong: &mut Vec<Unusable>) -> (Rules, Templates) {
 /// An empty cache, with its figures shown for as long as it lives.
 fn fresh(cache: &plan::Cache, block: &plan::Block, metrics: &Metrics) -> Arc<Cache> {
     let zones: Vec<String> = block.zones.iter().map(ToString::to_string).collect();
-    let cache = Arc::new(Cache::new(cache.clone(), CACHE));
+    let cache = Arc::new(Cache::new(cache.clone(), cache.bytes));
     let weak = Arc::downgrade(&cache);
     let figures = move || weak.upgrade().map(|cache| cache.figures());
     metrics.forwarding().cache(&server(block), &zones.join(","), figures);

@@ -227,7 +227,7 @@ async fn probe(active: Arc<Active>, at: usize, looped: watch::Sender<Option<Stri
         Verdict::Looping => {
             let zone = block.plan.zones.first().map(ToString::to_string).unwrap_or_default();
             let message = format!(
-                "{} zone {zone}: what is sent upstream comes back to this server; let `forward` lead to other servers",
+                "{} zone {zone}: a loop: what is sent upstream comes back to this server; let `forward` lead to other servers",
                 block.server
             );
             looped.send_replace(Some(message));

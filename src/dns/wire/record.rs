@@ -1,6 +1,7 @@
 //! The records of a message that others wrote: where they stand, and the names in them.
 //!
-//! Nothing is believed: pointers lead strictly backwards and are counted, a name has at most 255 bytes, data ends where it says.
+//! Nothing is believed: pointers lead strictly backwards and are counted, a name has at most 255 bytes, data ends where
+//! it says.
 
 use std::ops::Range;
 
@@ -34,6 +35,7 @@ impl Unpacked {
     }
 
     /// In lower case.
+    #[must_use]
     pub fn folded(mut self) -> Self {
         self.fold_from(0);
         self
@@ -84,7 +86,7 @@ impl Record {
         let mut found = None;
         pieces(message, self, |piece| {
             if let Piece::Name { name, .. } = piece {
-                found.get_or_insert(name);
+                found.get_or_insert(*name);
             }
             Some(())
         })?;
@@ -92,7 +94,8 @@ impl Record {
     }
 }
 
-/// The one question of a message: its name, type, class, and where it ends. `None` when it is broken or there is not exactly one.
+/// The one question of a message: its name, type, class, and where it ends. `None` when it is broken or there is not
+/// exactly one.
 pub fn question(message: &[u8]) -> Option<(Unpacked, u16, u16, usize)> {
     if number(message, 4)? != 1 {
         return None;
@@ -105,13 +108,11 @@ pub fn question(message: &[u8]) -> Option<(Unpacked, u16, u16, usize)> {
     Some((name, number(message, end)?, number(message, end + 2)?, end + 4))
 }
 
-/// Shows each record after the question, in order. `None` when the message is broken, has too few or too many bytes, or `visit`
-/// said so.
+/// Shows each record after the question, in order. `None` when the message is broken, has too few or too many bytes, or
+/// `visit` said so.
 pub fn walk(message: &[u8], mut visit: impl FnMut(Record) -> Option<()>) -> Option<()> {
     let (.., mut at) = question(message)?;
-    for (section, count) in
-        [(Section::Answer, 6), (Section::Authority, 8), (Section::Additional, 10)].into_iter()
-    {
+    for (section, count) in [(Section::Answer, 6), (Section::Authority, 8), (Section::Additional, 10)] {
         for _ in 0..number(message, count)? {
             let (record, end) = read(message, at, section)?;
             at = end;
@@ -174,7 +175,7 @@ pub enum Piece<'a> {
     /// A name.
     Name {
         /// Without pointers.
-        name: Unpacked,
+        name: &'a Unpacked,
         /// Whether it may be written with pointers (RFC 3597 section 4: only in the types of RFC 1035).
         packs: bool,
     },
@@ -201,7 +202,7 @@ pub fn pieces(message: &[u8], record: &Record, mut visit: impl FnMut(Piece<'_>) 
                 if after > end {
                     return None;
                 }
-                visit(Piece::Name { name, packs })?;
+                visit(Piece::Name { name: &name, packs })?;
                 at = after;
                 continue;
             }
@@ -218,8 +219,8 @@ pub fn pieces(message: &[u8], record: &Record, mut visit: impl FnMut(Piece<'_>) 
     (at == end).then_some(())
 }
 
-/// What a type's data is made of, and whether its names may be written with pointers (RFC 1035 section 3.3, 1183, 2163, 2230, 2782,
-/// 3403, 4034, 6672, 9460).
+/// What a type's data is made of, and whether its names may be written with pointers (RFC 1035 section 3.3, 1183, 2163,
+/// 2230, 2782, 3403, 4034, 6672, 9460).
 fn layout(kind: u16) -> (&'static [Part], bool) {
     match kind {
         kind::A => (&[Fixed(4)], false),

@@ -143,8 +143,8 @@ impl Forwarding {
         self.wrong.with_label_values(&[to]).inc();
     }
 
-    /// Shows the figures of a cache from now on, for as long as `figures` gives them. Of caches with the same labels, one after the
-    /// other, the counts go on.
+    /// Shows the figures of a cache from now on, for as long as `figures` gives them. Of caches with the same labels,
+    /// one after the other, the counts go on.
     pub fn cache(
         &self,
         server: &str,

@@ -36,8 +36,9 @@ pub(super) fn render(explanation: &Explanation) -> String {
 }
 
 fn from(explanation: &Explanation) -> String {
+    let address = explanation.client.as_ref().map(|address| format!(" ({address})")).unwrap_or_default();
     match explanation.from.split_once('/') {
-        Some(_) => format!("pod {} ({})", explanation.from, explanation.client),
+        Some(_) => format!("pod {}{address}", explanation.from),
         None => format!("a pod of namespace {}", explanation.from),
     }
 }

@@ -39,8 +39,8 @@ pub(super) fn cache(line: &Line<'_>, site: &mut Site<'_>) {
 
 fn what(property: &Line<'_>, made: &mut Cache, site: &mut Site<'_>) {
     match property.name.text.as_str() {
-        "success" => self::side(property, &mut made.success, site),
-        "denial" => self::side(property, &mut made.denial, site),
+        "success" => half(property, &mut made.success, site),
+        "denial" => half(property, &mut made.denial, site),
         "prefetch" => made.prefetch = prefetch(property, site),
         "serve_stale" => made.stale = stale(property, site),
         "servfail" => {
@@ -56,7 +56,7 @@ fn what(property: &Line<'_>, made: &mut Cache, site: &mut Site<'_>) {
             let Some((which, zones)) = property.words.split_first() else {
                 return site.reader.fault(property.name, "disable needs success or denial behind it");
             };
-            let side = match which.text.as_str() {
+            let half = match which.text.as_str() {
                 "success" => &mut made.success,
                 "denial" => &mut made.denial,
                 other => {
@@ -66,8 +66,8 @@ fn what(property: &Line<'_>, made: &mut Cache, site: &mut Site<'_>) {
                 }
             };
             match zones {
-                [] => side.disabled.push(Name::root()),
-                zones => side.disabled.extend(site.zones(zones)),
+                [] => half.disabled.push(Name::root()),
+                zones => half.disabled.extend(site.zones(zones)),
             }
         }
         "keepttl" => {
@@ -79,16 +79,16 @@ fn what(property: &Line<'_>, made: &mut Cache, site: &mut Site<'_>) {
 }
 
 /// `success|denial CAPACITY [TTL] [MINTTL]`.
-fn side(property: &Line<'_>, side: &mut CacheSide, site: &mut Site<'_>) {
+fn half(property: &Line<'_>, half: &mut CacheSide, site: &mut Site<'_>) {
     site.most(property, 3);
     for (at, word) in site.words(property, "a number of entries").iter().take(3).enumerate() {
         match at {
             0 => {
                 let entries = site.value(word, number(&word.text, 0, u64::from(u32::MAX)));
-                side.capacity = entries.and_then(|entries| entries.try_into().ok()).unwrap_or(side.capacity);
+                half.capacity = entries.and_then(|entries| entries.try_into().ok()).unwrap_or(half.capacity);
             }
-            1 => side.max_ttl = site.value(word, seconds(&word.text, 1)).unwrap_or(side.max_ttl),
-            _ => side.min_ttl = site.value(word, seconds(&word.text, 0)).unwrap_or(side.min_ttl),
+            1 => half.max_ttl = site.value(word, seconds(&word.text, 1)).unwrap_or(half.max_ttl),
+            _ => half.min_ttl = site.value(word, seconds(&word.text, 0)).unwrap_or(half.min_ttl),
         }
     }
 }
@@ -96,7 +96,7 @@ fn side(property: &Line<'_>, side: &mut CacheSide, site: &mut Site<'_>) {
 /// `prefetch AMOUNT [DURATION] [PERCENTAGE%]`.
 fn prefetch(property: &Line<'_>, site: &mut Site<'_>) -> Option<Prefetch> {
     site.most(property, 3);
-    let mut made = Prefetch { amount: 0, within: Duration::from_secs(60), percentage: 10 };
+    let mut made = Prefetch { amount: 0, within: Duration::from_mins(1), percentage: 10 };
     for (at, word) in site.words(property, "a number").iter().take(3).enumerate() {
         match at {
             0 => made.amount = site.value(word, seconds(&word.text, 0))?,
@@ -116,7 +116,7 @@ fn prefetch(property: &Line<'_>, site: &mut Site<'_>) -> Option<Prefetch> {
 
 /// `serve_stale [DURATION] [REFRESH_MODE]`.
 fn stale(property: &Line<'_>, site: &mut Site<'_>) -> Option<Stale> {
-    let mut made = Stale { within: Duration::from_secs(3600), verify: false };
+    let mut made = Stale { within: Duration::from_hours(1), verify: false };
     if let Some(word) = property.words.first() {
         made.within = site.value(word, duration(&word.text))?;
     }

@@ -148,7 +148,8 @@ fn health(property: &Line<'_>, made: &mut Forward, site: &mut Site<'_>) {
                 None => site.reader.fault(word, "domain needs a name behind it"),
             },
             other => {
-                site.reader.fault(word, format!("health_check knows no {other}: write no_rec or domain NAME"))
+                site.reader
+                    .fault(word, format!("health_check knows no {other}: write no_rec or domain NAME"));
             }
         }
     }

@@ -1,5 +1,5 @@
-//! A part of the cache behind one lock: found by hash, bounded by number and bytes; what was not looked at for longest goes first,
-//! roughly (CLOCK).
+//! A part of the cache behind one lock: found by hash, bounded by number and bytes; what was not looked at for longest
+//! goes first, roughly (CLOCK).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

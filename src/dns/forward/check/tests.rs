@@ -9,7 +9,8 @@ fn question(kind: u16, dnssec: bool) -> Question {
     Question { name: Name::parse("web.example").unwrap(), kind, dnssec, unchecked: false }
 }
 
-/// A reply with aliases, a service, proofs, an address of what is named, and OPT; names written with pointers where they can be.
+/// A reply with aliases, a service, proofs, an address of what is named, and OPT; names written with pointers where
+/// they can be.
 fn rich(query: &Query) -> Vec<u8> {
     let mut message = [&query.id()[..], &[0x81, 0xa0, 0, 1, 0, 3, 0, 2, 0, 2], query.question()].concat();
     let record = |message: &mut Vec<u8>, owner: &[u8], kind: u16, data: &[u8]| {

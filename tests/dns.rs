@@ -9,6 +9,8 @@ mod dig;
 mod edns;
 #[path = "dns/fuzz.rs"]
 mod fuzz;
+#[path = "dns/life.rs"]
+mod life;
 #[path = "dns/program.rs"]
 mod program;
 #[path = "dns/upstream.rs"]

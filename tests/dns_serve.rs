@@ -3,6 +3,8 @@
 
 #[path = "dns_serve/fuzz.rs"]
 mod fuzz;
+#[path = "dns_serve/parts.rs"]
+mod parts;
 #[path = "dns_serve/server.rs"]
 mod server;
 #[path = "dns_serve/tcp.rs"]

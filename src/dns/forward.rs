@@ -6,7 +6,7 @@ mod flight;
 mod layout;
 mod pool;
 mod probe;
-mod query;
+pub(in crate::dns) mod query;
 mod resolv;
 mod tls;
 mod upstream;

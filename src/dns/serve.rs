@@ -103,8 +103,9 @@ impl Server {
     }
 
     /// Starts the threads. They end when the result is dropped or [`Running::stop`]ped.
+    #[expect(clippy::needless_pass_by_value, reason = "they are the server's from then on")]
     pub fn start(self, serving: Published<Serving>, metrics: Metrics) -> io::Result<Running> {
-        running::start(self, &serving, metrics)
+        running::start(self, &serving, &metrics)
     }
 }
 

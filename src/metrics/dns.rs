@@ -43,7 +43,7 @@ impl Default for Metrics {
         let source = SourceMetrics::new(&registry);
         let figures = Figures::new(&registry);
         let forwarding = Forwarding::new(&registry);
-        Self { inner: Arc::new(Inner { source, queries, figures, forwarding, registry }) }
+        Self { inner: Arc::new(Inner { registry, source, queries, figures, forwarding }) }
     }
 }
 

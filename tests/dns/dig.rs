@@ -40,9 +40,11 @@ pub(crate) fn all(port: u16, lines: &[String]) -> Vec<Shown> {
     std::fs::write(file.path(), text).unwrap();
     let output = Command::new("dig").arg("-f").arg(file.path()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    // Each reply begins with dig's own line.
+    // Each reply begins with dig's own line; what it had to say before belongs to the first.
     let mut shown: Vec<Shown> = text.split("; <<>> DiG").skip(1).map(read).collect();
     assert_eq!(shown.len(), lines.len(), "{text}");
+    let before = text.split("; <<>> DiG").next().unwrap_or_default();
+    shown[0].text.insert_str(0, before);
     shown.iter_mut().for_each(|shown| shown.answer.sort());
     shown
 }

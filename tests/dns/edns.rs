@@ -53,7 +53,7 @@ fn a_long_answer_is_cut_over_udp_and_whole_over_tcp() {
     // dig asks again over TCP by itself.
     let shown = dig(program.port, &["crowd.shop.svc.cluster.local"]);
     assert!(shown.text.contains("Truncated, retrying in TCP mode"), "{}", shown.text);
-    assert_eq!(shown.answer.len(), 300);
+    assert_eq!(shown.answer.len(), 300, "{}", shown.text);
     let cut = dig(program.port, &["+ignore", "crowd.shop.svc.cluster.local"]);
     assert!(cut.flags.contains("tc"), "{}", cut.text);
     assert!(cut.answer.len() > 50 && cut.answer.len() < 80, "{} records in 1232 bytes", cut.answer.len());

@@ -33,9 +33,14 @@ impl Program {
 
     /// Starts it.
     pub(crate) fn begin(objects: &str, args: &[&str]) -> Self {
+        let [port, ready, metrics] = free_ports();
+        Self::listening(objects, args, port, ready, metrics)
+    }
+
+    /// Starts it on these ports.
+    pub(crate) fn listening(objects: &str, args: &[&str], port: u16, ready: u16, metrics: u16) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("objects.yaml"), objects).unwrap();
-        let [port, ready, metrics] = free_ports();
         let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
         command.args(["dns", "--manifests"]).arg(directory.path());
         command.args([

@@ -187,11 +187,9 @@ fn a_chain_that_does_not_begin_at_the_question_is_no_answer() {
 
 #[test]
 fn a_loop_to_itself_ends_the_program_and_says_what_to_do() {
-    let [port] = free_ports();
-    let mut program = Program::begin(
-        OBJECTS,
-        &["--listen", &format!("127.0.0.1:{port}"), "--forward", &format!("127.0.0.1:{port}")],
-    );
+    let [port, ready, metrics] = free_ports();
+    let itself = format!("127.0.0.1:{port}");
+    let mut program = Program::listening(OBJECTS, &["--forward", &itself], port, ready, metrics);
     let end = Instant::now() + crate::program::PATIENCE;
     while program.is_running() {
         assert!(Instant::now() < end, "{}", program.log());

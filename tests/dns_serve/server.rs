@@ -27,6 +27,16 @@ kind: Service
 metadata: {name: many, namespace: shop}
 spec: {clusterIP: None, ports: [{name: http, port: 80, protocol: TCP}]}
 ---
+apiVersion: v1
+kind: Service
+metadata: {name: ext, namespace: shop}
+spec: {type: ExternalName, externalName: www.example.test}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: lost, namespace: shop}
+spec: {type: ExternalName, externalName: gone.test}
+---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: {name: many-1, namespace: shop, labels: {kubernetes.io/service-name: many}}
@@ -147,7 +157,12 @@ pub(crate) fn receive(client: &UdpSocket) -> Vec<u8> {
 pub(crate) fn query(id: u16, asked: &str, kind: u16) -> Vec<u8> {
     let mut query = id.to_be_bytes().to_vec();
     query.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
-    query.extend(name(asked).as_wire());
+    // The case stays.
+    for label in asked.split('.') {
+        query.push(u8::try_from(label.len()).unwrap());
+        query.extend(label.as_bytes());
+    }
+    query.push(0);
     query.extend(kind.to_be_bytes());
     query.extend([0, 1]);
     query

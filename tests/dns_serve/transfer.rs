@@ -40,7 +40,8 @@ fn a_zone_is_refused_to_others() {
 #[test]
 fn a_zone_begins_and_ends_with_its_soa_and_has_all_records_between() {
     for (to, kind) in [(Some("127.0.0.0/8"), 252), (None, 251)] {
-        let mut stream = connect_and_ask(&site(to), kind);
+        let site = site(to);
+        let mut stream = connect_and_ask(&site, kind);
         let mut kinds = Vec::new();
         while kinds.iter().filter(|kind| *kind == "SOA").count() < 2 {
             let reply = receive(&mut stream);

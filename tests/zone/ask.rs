@@ -71,8 +71,13 @@ pub(crate) fn query(name: &str, kind: u16, edns: bool) -> Vec<u8> {
 }
 
 pub(crate) fn ask(zone: &Zone, name: &str, kind: u16, how: How) -> Shown {
-    let query = query(name, kind, how.edns);
-    let asked = read(&query).ok().unwrap();
+    ask_bytes(zone, &query(name, kind, how.edns), how)
+}
+
+/// Asks with a whole message.
+pub(crate) fn ask_bytes(zone: &Zone, query: &[u8], how: How) -> Shown {
+    let asked = read(query).ok().unwrap();
+    let name = String::from_utf8_lossy(asked.written());
     let mut out = vec![0xee; 65535];
     let mut reply = Reply::new(&asked, &mut out, how.limit, 1232, b"");
     let outcome = answer(zone, &asked, &mut reply, how.turn);

@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 
+use proptest::prelude::*;
+use slipway::dns::query::why::why;
 use slipway::dns::wire::kind;
+use slipway::dns::wire::name::Name;
 use slipway::dns::zone::Zone;
 
-use crate::ask::{How, TCP, ask};
+use crate::ask::{How, TCP, ask, ask_bytes};
 use crate::cluster::zone;
 
 /// A headless Service with so many endpoints of both families.
@@ -99,4 +102,70 @@ fn the_longest_question_has_room_for_its_denial() {
     let name = format!("{}.{}.{}.a.svc.cluster.local", "x".repeat(63), "y".repeat(63), "z".repeat(63));
     let shown = ask(&zone, &name, kind::A, How { limit: 512, edns: true, turn: None });
     assert_eq!((shown.status, shown.authority.len(), shown.truncated), ("NXDOMAIN", 1, false));
+}
+
+/// A label of any bytes, or one that means something here.
+fn label() -> impl Strategy<Value = Vec<u8>> {
+    let known = [
+        "svc",
+        "pod",
+        "dns",
+        "ns",
+        "dns-version",
+        "shop",
+        "web",
+        "peers",
+        "ext",
+        "inner",
+        "alpha",
+        "_tcp",
+        "_http",
+        "10-1-2-3",
+        "fd00--1",
+        "--",
+        "1-2-3-4-5-6-7-8",
+        "ffff-ffff-ffff-ffff-ffff-ffff-ffff-ffff",
+        "10",
+        "8",
+        "244",
+        "1",
+    ];
+    prop_oneof![
+        3 => prop::sample::select(known.to_vec()).prop_map(|text| text.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 1..64),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_asked_gets_a_reply_that_can_be_read_and_fits(
+        labels in prop::collection::vec(label(), 0..6),
+        apex in prop::sample::select(vec![&b"\x07cluster\x05local\0"[..], b"\x07in-addr\x04arpa\0", b"\x03ip6\x04arpa\0"]),
+        kind in prop_oneof![prop::sample::select(vec![1_u16, 2, 5, 6, 12, 16, 28, 33, 255]), any::<u16>()],
+        limit in 512_usize..1300,
+        turn in prop::option::of(any::<u32>()),
+    ) {
+        thread_local! {
+            static ZONE: Zone = zone(include_str!("objects.yaml"), |_| {});
+        }
+        let mut query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0".to_vec();
+        for label in &labels {
+            query.push(u8::try_from(label.len()).unwrap());
+            query.extend(label);
+        }
+        query.extend(apex);
+        prop_assume!(query.len() <= 12 + 255);
+        let name = Name::from_wire(&query[12..]).unwrap();
+        query.extend(kind.to_be_bytes());
+        query.extend([0, 1]);
+        ZONE.with(|zone| {
+            let shown = ask_bytes(zone, &query, How { limit, edns: false, turn });
+            prop_assert!(shown.length <= limit);
+            let answered = shown.answer.iter().any(|record| !record.contains(" CNAME "));
+            prop_assert!(why(zone, &name, kind).is_none() || !answered);
+            Ok(())
+        })?;
+    }
 }

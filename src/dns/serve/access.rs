@@ -9,18 +9,29 @@ use crate::dns::wire::Rcode;
 use crate::dns::wire::name::{Name, ends_with};
 use crate::dns::wire::question::Asked;
 
-/// The first rule that fits decides. `None`: go on; `Some(None)`: no answer.
-pub(super) fn judge(block: &Block, asked: &Asked<'_>, client: IpAddr) -> Option<Option<Rcode>> {
+/// What a rule says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Go on.
+    Pass,
+    /// This code, and nothing else.
+    Answer(Rcode),
+    /// Nothing.
+    Drop,
+}
+
+/// The first rule that fits decides.
+pub(super) fn judge(block: &Block, asked: &Asked<'_>, client: IpAddr) -> Verdict {
     let rule = block.acl.iter().find(|rule| {
         within(asked, &rule.zones, &block.zones)
             && (rule.kinds.is_empty() || rule.kinds.contains(&asked.kind))
             && (rule.nets.is_empty() || contain(&rule.nets, client))
-    })?;
-    match rule.action {
-        AclAction::Allow => None,
-        AclAction::Block => Some(Some(Rcode::REFUSED)),
-        AclAction::Filter => Some(Some(Rcode::NOERROR)),
-        AclAction::Drop => Some(None),
+    });
+    match rule.map(|rule| rule.action) {
+        None | Some(AclAction::Allow) => Verdict::Pass,
+        Some(AclAction::Block) => Verdict::Answer(Rcode::REFUSED),
+        Some(AclAction::Filter) => Verdict::Answer(Rcode::NOERROR),
+        Some(AclAction::Drop) => Verdict::Drop,
     }
 }
 

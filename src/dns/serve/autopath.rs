@@ -151,9 +151,11 @@ fn short(name: &[u8], domain: &Name) -> Option<Name> {
 /// The domains of the last `search` or `domain` line.
 fn search(path: &Path) -> std::io::Result<Vec<Name>> {
     let text = fs::read_to_string(path)?;
-    let lines = text.lines().filter_map(|line| {
+    let mut lines = text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         matches!(words.next(), Some("search" | "domain")).then_some(words)
     });
-    Ok(lines.last().map_or_else(Vec::new, |words| words.filter_map(|word| Name::parse(word).ok()).collect()))
+    Ok(lines
+        .next_back()
+        .map_or_else(Vec::new, |words| words.filter_map(|word| Name::parse(word).ok()).collect()))
 }

@@ -36,18 +36,18 @@ impl Secret {
     }
 
     /// Judges a cookie. `now` is in seconds since 1970, in 32 bits.
-    pub(super) fn judge(&self, cookie: &Cookie, client: IpAddr, now: u32) -> Verdict {
+    pub(super) fn judge(self, cookie: &Cookie, client: IpAddr, now: u32) -> Verdict {
         if let Ok(server) = <[u8; LENGTH]>::try_from(cookie.server())
-            && let Some(age) = self.age(&cookie.client(), &server, client, now)
+            && let Some(age) = self.age(cookie.client(), &server, client, now)
         {
-            let server = if age <= AGED { server } else { self.make(&cookie.client(), [0; 3], client, now) };
+            let server = if age <= AGED { server } else { self.make(cookie.client(), [0; 3], client, now) };
             return Verdict { known: true, server };
         }
-        Verdict { known: false, server: self.make(&cookie.client(), [0; 3], client, now) }
+        Verdict { known: false, server: self.make(cookie.client(), [0; 3], client, now) }
     }
 
     /// How old a cookie of ours is, in seconds; `None` of another's or one too old.
-    fn age(&self, own: &[u8; 8], server: &[u8; LENGTH], client: IpAddr, now: u32) -> Option<i32> {
+    fn age(self, own: [u8; 8], server: &[u8; LENGTH], client: IpAddr, now: u32) -> Option<i32> {
         let [VERSION, r0, r1, r2, t0, t1, t2, t3, ..] = *server else { return None };
         let made = u32::from_be_bytes([t0, t1, t2, t3]);
         // Serial numbers (RFC 1982): the difference as a signed number.
@@ -56,13 +56,13 @@ impl Secret {
         (fresh && self.make(own, [r0, r1, r2], client, made) == *server).then_some(age)
     }
 
-    fn make(&self, own: &[u8; 8], reserved: [u8; 3], client: IpAddr, at: u32) -> [u8; LENGTH] {
+    fn make(self, own: [u8; 8], reserved: [u8; 3], client: IpAddr, at: u32) -> [u8; LENGTH] {
         let mut server = [0; LENGTH];
         server[0] = VERSION;
         server[1..4].copy_from_slice(&reserved);
         server[4..8].copy_from_slice(&at.to_be_bytes());
         let mut hashed = [0; 32];
-        hashed[..8].copy_from_slice(own);
+        hashed[..8].copy_from_slice(&own);
         hashed[8..16].copy_from_slice(&server[..8]);
         let end = match client {
             IpAddr::V4(address) => {

@@ -178,20 +178,17 @@ impl Inside {
         let mut known = false;
         if let Some(cookie) = asked.edns.and_then(|edns| edns.cookie) {
             let verdict = self.common.secret.judge(&cookie, arrival.client.ip(), arrival.moment.unix);
-            options.cookie(&cookie.client(), &verdict.server);
+            options.cookie(cookie.client(), verdict.server);
             known = verdict.known;
         }
         if arrival.tcp && asked.edns.is_some_and(|edns| edns.keepalive) {
             options.keepalive(self.common.idle);
         }
         let query = Checked { asked: &asked, arrival, serving, options };
-        if let Some(rate) = &self.common.rate
-            && !known
-            && !arrival.tcp
-        {
-            match rate.judge(arrival.client.ip(), arrival.moment.nanos) {
-                Verdict::Pass => {}
-                verdict => return self.limit(&query, verdict, out),
+        if let Some(rate) = self.common.rate.as_ref().filter(|_| !known && !arrival.tcp) {
+            let verdict = rate.judge(arrival.client.ip(), arrival.moment.nanos);
+            if verdict != Verdict::Pass {
+                return self.limit(&query, verdict, out);
             }
         }
         if asked.edns.is_some_and(|edns| edns.version > 0) {
@@ -210,16 +207,17 @@ impl Inside {
         let Some(block) = chosen.block.map(|at| &serving.active.blocks[at]) else {
             return self.refuse(query, Rcode::REFUSED, out);
         };
-        if !block.plan.acl.is_empty()
-            && let Some(done) = access::judge(&block.plan, asked, arrival.client.ip())
-        {
-            return match done {
-                Some(rcode) => self.end(query, block, chosen.slot, (rcode, Part::Acl), out),
-                None => {
-                    self.count(query, chosen.slot, None, Part::Acl);
-                    Taken::Silent
+        if !block.plan.acl.is_empty() {
+            match access::judge(&block.plan, asked, arrival.client.ip()) {
+                access::Verdict::Pass => {}
+                access::Verdict::Answer(rcode) => {
+                    return self.end(query, block, chosen.slot, (rcode, Part::Acl), out);
                 }
-            };
+                access::Verdict::Drop => {
+                    self.count(query, chosen.slot, None, Part::Acl);
+                    return Taken::Silent;
+                }
+            }
         }
         if matches!(asked.kind, kind::AXFR | kind::IXFR) {
             if arrival.tcp && access::may_transfer(&block.plan, asked, arrival.client.ip()) {

@@ -143,7 +143,10 @@ impl Line<'_> {
             ">opcode" => text.write_str("0"),
             ">do" => write!(text, "{}", self.asked.edns.is_some_and(|edns| edns.dnssec)),
             ">bufsize" => write!(text, "{}", self.asked.edns.map_or(512, |edns| edns.payload.max(512))),
-            ">rflags" => rflags(flags, text),
+            ">rflags" => {
+                rflags(flags, text);
+                Ok(())
+            }
             "common" => text.write_str(&self.text(COMMON)),
             "combined" => write!(text, "{} \"0\"", self.text(COMMON)),
             _ => text.write_str("-"),
@@ -152,7 +155,7 @@ impl Line<'_> {
 }
 
 /// The set flags in the order of the header.
-fn rflags(flags: u16, text: &mut String) -> fmt::Result {
+fn rflags(flags: u16, text: &mut String) {
     let names = [
         (flag::QR, "qr"),
         (flag::AA, "aa"),
@@ -169,10 +172,67 @@ fn rflags(flags: u16, text: &mut String) -> fmt::Result {
         }
         text.push_str(name);
     }
-    Ok(())
 }
 
 /// A record type as text: `A`, `TYPE65280`.
 pub(super) fn kind(kind: u16) -> String {
     domain::base::Rtype::from_int(kind).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::plan;
+    use crate::dns::wire::name::Name;
+    use crate::dns::wire::question::read;
+
+    const QUERY: &[u8] =
+        b"\0\x07\x01\0\0\x01\0\0\0\0\0\x01\x01A\x01b\0\0\x1c\0\x01\0\0\x29\x04\xd0\0\0\x80\0\0\0";
+    const REPLY: &[u8] = b"\0\x07\x85\x03\0\x01\0\0\0\0\0\0\x01A\x01b\0\0\x1c\0\x01";
+
+    fn line(form: &str) -> String {
+        let asked = read(QUERY).ok().unwrap();
+        let client = "[2001:db8::1]:4711".parse().unwrap();
+        let took = Duration::from_micros(1500);
+        Line { asked: &asked, client, tcp: true, reply: REPLY, took }.text(form)
+    }
+
+    #[test]
+    fn a_line_is_in_the_form_of_coredns() {
+        assert_eq!(
+            line(COMMON),
+            "[2001:db8::1]:4711 - 7 \"AAAA IN a.b. tcp 32 true 1232\" NXDOMAIN qr,aa,rd 21 0.0015s"
+        );
+        assert_eq!(line("{type} of {name}{nothing} {>opcode} {"), "AAAA of a.b.- 0 {");
+    }
+
+    #[test]
+    fn only_replies_of_the_wanted_classes_and_zones_are_logged() {
+        let (sender, lines) = std::sync::mpsc::channel();
+        struct Out(std::sync::mpsc::Sender<Vec<u8>>);
+        impl Write for Out {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.send(bytes.to_vec()).unwrap();
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let log = Log::new(Metrics::default(), Out(sender)).unwrap();
+        let asked = read(QUERY).ok().unwrap();
+        let logged = |zones: &[&str], classes: &[LogClass]| {
+            let mut block = Block::new(vec![Name::root()], 53);
+            let zones = zones.iter().map(|zone| Name::parse(zone).unwrap()).collect();
+            let format = Some("{name}".into());
+            block.log = vec![plan::Log { zones, classes: classes.to_vec(), format }];
+            log.reply(&block, &asked, "10.0.0.1:53".parse().unwrap(), false, REPLY, Duration::ZERO);
+        };
+        logged(&["other"], &[]);
+        logged(&[], &[LogClass::Success, LogClass::Error]);
+        logged(&["b"], &[LogClass::Denial]);
+        drop(log);
+        let written: Vec<u8> = lines.iter().flatten().collect();
+        assert_eq!(String::from_utf8(written).unwrap(), "[INFO] a.b.\n");
+    }
 }

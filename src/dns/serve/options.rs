@@ -22,10 +22,10 @@ impl Options {
     }
 
     /// COOKIE (RFC 7873 section 4).
-    pub(super) fn cookie(&mut self, client: &[u8; 8], server: &[u8; 16]) {
+    pub(super) fn cookie(&mut self, client: [u8; 8], server: [u8; 16]) {
         self.add(&[0, 10, 0, 24]);
-        self.add(client);
-        self.add(server);
+        self.add(&client);
+        self.add(&server);
     }
 
     /// edns-tcp-keepalive, in units of 100 ms (RFC 7828 section 3.1).
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn both_options_fit() {
         let mut options = Options::default();
-        options.cookie(b"clientck", b"servercookie1234");
+        options.cookie(*b"clientck", *b"servercookie1234");
         options.keepalive(300);
         assert_eq!(options.as_bytes(), b"\0\x0a\0\x18clientckservercookie1234\0\x0b\0\x02\x01\x2c");
     }

@@ -3,7 +3,6 @@
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use std::hash::BuildHasher;
@@ -43,7 +42,7 @@ struct Client {
 }
 
 /// Replies that may come at once: those of a second.
-const BURST: u64 = Duration::from_secs(1).as_nanos() as u64;
+const BURST: u64 = 1_000_000_000;
 
 impl Rate {
     /// So many replies a second for each client.
@@ -83,8 +82,8 @@ fn key(client: IpAddr) -> u64 {
             if let Some(v4) = address.to_ipv4_mapped() {
                 return key(v4.into());
             }
-            let [a, b, c, d, e, f, g, ..] = address.octets();
-            2 << 56 | u64::from_be_bytes([0, a, b, c, d, e, f, g])
+            let prefix = u128::from(address) >> 72;
+            2 << 56 | u64::try_from(prefix).unwrap_or(0)
         }
     }
 }

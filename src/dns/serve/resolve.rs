@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::pin::Pin;
 
+use super::access::Verdict;
 use super::active::{Block, Entry};
 use super::jobs::{Stage, question};
 use super::local::{self, Context, Local};
@@ -93,10 +94,12 @@ pub(super) async fn alone(
         metrics: &metrics,
     };
     let finished = match access::judge(&block.plan, &asked, client) {
-        Some(None) => return (None, trace),
-        Some(Some(rcode)) => task.empty(rcode, Part::Acl),
-        None if matches!(asked.kind, kind::AXFR | kind::IXFR) => task.empty(Rcode::REFUSED, Part::Transfer),
-        None => run(&task, &mut trace).await,
+        Verdict::Drop => return (None, trace),
+        Verdict::Answer(rcode) => task.empty(rcode, Part::Acl),
+        Verdict::Pass if matches!(asked.kind, kind::AXFR | kind::IXFR) => {
+            task.empty(Rcode::REFUSED, Part::Transfer)
+        }
+        Verdict::Pass => run(&task, &mut trace).await,
     };
     trace.plugin = finished.part.name();
     (Some(finished.reply), trace)
@@ -234,7 +237,7 @@ async fn rewritten(task: &Task<'_>, trace: &mut Trace, depth: usize) -> Finished
         return failed();
     };
     let at = Further { name: &changed.name, kind: changed.kind, block: Some(task.block), fresh: false };
-    let Some(inner) = further(task, at, trace, depth).await else { return failed() };
+    let Some(inner) = further(task, &at, trace, depth).await else { return failed() };
     let Some(message) = changed.back.apply(&inner.reply, task.asked.question()) else { return failed() };
     task.reply(|reply| {
         reply.set(number(&inner.reply, 2).unwrap_or(0) & (flag::AA | flag::RA | flag::AD | flag::TC));
@@ -257,7 +260,8 @@ struct Further<'a> {
 
 /// What a target of an alias has: asked from the beginning.
 async fn ask_anew(task: &Task<'_>, name: &Name, trace: &mut Trace, depth: usize) -> Option<Finished> {
-    further(task, Further { name, kind: task.asked.kind, block: None, fresh: true }, trace, depth).await
+    let at = Further { name, kind: task.asked.kind, block: None, fresh: true };
+    further(task, &at, trace, depth).await
 }
 
 /// What a name of a search path has.
@@ -267,13 +271,14 @@ pub(super) async fn ask_for(
     trace: &mut Trace,
     depth: usize,
 ) -> Option<Finished> {
-    further(task, Further { name, kind: task.asked.kind, block: None, fresh: false }, trace, depth).await
+    let at = Further { name, kind: task.asked.kind, block: None, fresh: false };
+    further(task, &at, trace, depth).await
 }
 
 /// `None` when that leads too far.
 fn further<'a>(
     task: &'a Task<'_>,
-    at: Further<'a>,
+    at: &'a Further<'_>,
     trace: &'a mut Trace,
     depth: usize,
 ) -> Pin<Box<dyn Future<Output = Option<Finished>> + Send + 'a>> {

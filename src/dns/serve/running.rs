@@ -18,6 +18,7 @@ use super::rate::Rate;
 use super::udp::Worker;
 use super::{Options, Server, Serving};
 use super::{socket::Bound, tcp};
+use crate::dns::forward::query::number;
 use crate::metrics::dns::Metrics;
 use crate::publish::Published;
 
@@ -62,10 +63,10 @@ impl Drop for Running {
 }
 
 /// Starts all threads.
-pub(super) fn start(server: Server, serving: &Published<Serving>, metrics: Metrics) -> io::Result<Running> {
+pub(super) fn start(server: Server, serving: &Published<Serving>, metrics: &Metrics) -> io::Result<Running> {
     let Server { options, bound } = server;
     let (jobs, queue, looped) = jobs::queue();
-    let common = Arc::new(common(&options, jobs.clone(), metrics)?);
+    let common = Arc::new(common(&options, jobs.clone(), metrics.clone())?);
     let mut running = Running { ending: Ending::default(), jobs, takers: Vec::new(), asker: None, looped };
     running.asker = Some(asker(queue, Desk::new(serving, common.clone()))?);
     let limits =
@@ -100,11 +101,10 @@ pub(super) fn start(server: Server, serving: &Published<Serving>, metrics: Metri
 }
 
 fn common(options: &Options, jobs: Jobs, metrics: Metrics) -> io::Result<Common> {
-    let secret = options.cookie_secret.unwrap_or_else(|| {
-        let mut secret = [0; 16];
-        fastrand::fill(&mut secret);
-        secret
-    });
+    let secret = match options.cookie_secret {
+        Some(secret) => secret,
+        None => (u128::from(number()?) << 64 | u128::from(number()?)).to_be_bytes(),
+    };
     let idle = u16::try_from(options.tcp_idle.as_millis() / 100).unwrap_or(u16::MAX);
     Ok(Common {
         secret: Secret::new(secret),

@@ -1,5 +1,6 @@
 //! The endpoints of a Service that take traffic, each with its name.
 
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ pub(crate) struct Ready<'a> {
     pub(crate) set: &'a EndpointSet,
 }
 
-/// The endpoints that take traffic, in order of names and addresses. One that several sets list stands there for each of them.
+/// The endpoints that take traffic, in order of their whole names and of addresses. One that several sets list stands there for each of them.
 pub(crate) fn ready<'a>(service: &Service, sets: &'a [Arc<EndpointSet>], pod_names: bool) -> Vec<Ready<'a>> {
     let mut found = Vec::with_capacity(sets.iter().map(|set| set.endpoints.len()).sum());
     for set in sets {
@@ -28,7 +29,9 @@ pub(crate) fn ready<'a>(service: &Service, sets: &'a [Arc<EndpointSet>], pod_nam
             set,
         }));
     }
-    found.sort_by(|a, b| a.label.as_bytes().cmp(b.label.as_bytes()).then(a.address.cmp(&b.address)));
+    // Names are compared as they are sent, with their length first.
+    let key = |ready: &Ready<'_>| (ready.label.length, ready.label.bytes, ready.address);
+    found.sort_by_key(key);
     found
 }
 
@@ -62,8 +65,9 @@ impl Label {
 
     /// An address with dashes: `10-0-0-1`, `fd00--1`.
     pub(crate) fn of(address: IpAddr) -> Self {
-        let text = address.to_string();
-        let mut label = Self::new(text.as_bytes()).unwrap_or(Self { bytes: [0; 63], length: 0 });
+        let mut label = Self { bytes: [0; 63], length: 0 };
+        // The longest text of an address has 45 bytes.
+        let _ = write!(label, "{address}");
         for byte in &mut label.bytes {
             if matches!(byte, b'.' | b':') {
                 *byte = b'-';
@@ -77,9 +81,24 @@ impl Label {
         &self.bytes[..usize::from(self.length)]
     }
 
+    /// The wire form of this label below a name, written into `wire`; `None` when that gets too long.
+    pub(super) fn before<'a>(&self, parent: &Name, wire: &'a mut [u8; 255]) -> Option<&'a [u8]> {
+        let (label, parent) = (self.as_bytes(), parent.as_wire());
+        let middle = 1 + label.len();
+        let wire = wire.get_mut(..middle + parent.len())?;
+        wire[0] = self.length;
+        wire[1..middle].copy_from_slice(label);
+        wire[middle..].copy_from_slice(parent);
+        Some(wire)
+    }
+
     /// This label below a name; `None` when that gets too long.
     pub(crate) fn below(&self, parent: &Name) -> Option<Name> {
         parent.prepend(self.as_bytes()).ok()
+    }
+
+    pub(super) fn same(&self, other: &Self) -> bool {
+        (self.length, &self.bytes) == (other.length, &other.bytes)
     }
 
     fn new(text: &[u8]) -> Option<Self> {
@@ -88,5 +107,16 @@ impl Label {
         bytes.get_mut(..text.len())?.copy_from_slice(text);
         bytes.make_ascii_lowercase();
         Some(Self { bytes, length })
+    }
+}
+
+/// As much as fits.
+impl fmt::Write for Label {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let start = usize::from(self.length);
+        let room = self.bytes.get_mut(start..start + text.len()).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.length += u8::try_from(text.len()).map_err(|_| fmt::Error)?;
+        Ok(())
     }
 }

@@ -110,9 +110,9 @@ impl Zone {
         let service = snapshot.services.get(key);
         let service = service.filter(|_| admitted(&self.options, snapshot, &key.namespace));
         let sets = snapshot.endpoints.get(key).map(|sets| &**sets).unwrap_or_default();
-        let new = service.map(|service| owned(&self.frame, &self.options, &self.names, service, sets));
-        let Owned { nodes, reports } = new.unwrap_or_default();
         let old = self.owned.get(key).cloned().unwrap_or_default();
+        let new = service.map(|service| owned(&self.frame, &self.options, &old, service, sets));
+        let Owned { nodes, reports } = new.unwrap_or_default();
         self.exchange(&old, &nodes);
         self.owned.set(key.clone(), (!nodes.is_empty()).then(|| nodes.into()));
         let same = match self.troubles.get(key) {
@@ -133,6 +133,7 @@ impl Zone {
                 (None, None) => return,
                 (Some(_), None) => std::cmp::Ordering::Less,
                 (None, Some(_)) => std::cmp::Ordering::Greater,
+                (Some(a), Some(b)) if Arc::ptr_eq(a, b) => std::cmp::Ordering::Equal,
                 (Some(a), Some(b)) => a.name.cmp(&b.name),
             };
             let gone = if order.is_le() { old.next() } else { None };

@@ -31,12 +31,7 @@ impl Figures {
         build(registry);
         counter(registry, "coredns_panics_total", "Panics; there are none");
         Self {
-            plugins: gauges(
-                registry,
-                "coredns_plugin_enabled",
-                "What is on, by server and zone",
-                &["server", "zone", "view", "name"],
-            ),
+            plugins: plugins(registry),
             limited: counters(
                 registry,
                 "slipway_dns_client_limited_total",
@@ -108,13 +103,16 @@ fn build(registry: &Registry) {
     register(registry, own);
 }
 
+fn plugins(registry: &Registry) -> IntGaugeVec {
+    let labels = ["server", "zone", "view", "name"];
+    gauges(registry, "coredns_plugin_enabled", "What is on, by server and zone", &labels)
+}
+
 fn hosts_reloaded(registry: &Registry) -> Gauge {
-    let gauge = Gauge::new("coredns_hosts_reload_timestamp_seconds", "When the hosts file was last read")
-        .map(|gauge| {
-            register(registry, gauge.clone());
-            gauge
-        });
-    gauge.expect("a constant name is valid")
+    let gauge = Gauge::new("coredns_hosts_reload_timestamp_seconds", "When the hosts file was last read");
+    let gauge = gauge.expect("a constant name is valid");
+    register(registry, gauge.clone());
+    gauge
 }
 
 fn programming(registry: &Registry) -> HistogramVec {

@@ -95,6 +95,7 @@ impl Asked<'_> {
         let ready = ready(service, sets, self.zone.options().pod_names);
         let mut names: Vec<String> =
             ready.iter().map(|ready| String::from_utf8_lossy(ready.label.as_bytes()).into_owned()).collect();
+        names.sort();
         names.dedup();
         names
     }

@@ -41,7 +41,7 @@ impl Collector for Queries {
         let mut metrics: [Vec<Metric>; 6] = Default::default();
         for ((server, zone), threads) in &*series {
             let tallies: Vec<_> = threads.values().cloned().collect();
-            Zone { server, zone, tallies: &tallies, metrics: &mut metrics }.collect();
+            Zone { server, name: zone, tallies: &tallies, metrics: &mut metrics }.collect();
         }
         let family = |(at, metrics): (usize, Vec<Metric>)| {
             let Family(name, help, _) = FAMILIES[at];
@@ -60,7 +60,7 @@ impl Collector for Queries {
 /// One server and zone.
 struct Zone<'a> {
     server: &'a str,
-    zone: &'a str,
+    name: &'a str,
     tallies: &'a [Arc<Tally>],
     metrics: &'a mut [Vec<Metric>; 6],
 }
@@ -136,7 +136,7 @@ impl Zone<'_> {
     }
 
     fn metric(&self, labels: &[(&str, &str)]) -> Metric {
-        let common = [("server", self.server), ("view", ""), ("zone", self.zone)];
+        let common = [("server", self.server), ("view", ""), ("zone", self.name)];
         let mut pairs: Vec<LabelPair> =
             labels.iter().chain(&common).map(|(name, value)| pair(name, value)).collect();
         pairs.sort_by(|a, b| a.name().cmp(b.name()));

@@ -60,7 +60,7 @@ fn check(table: &str, args: &[&str]) {
         for ((question, expected), shown) in rows.iter().zip(&shown) {
             let found = text(question, shown);
             if found != *expected {
-                write!(wrong, "expected {expected}found    {found}\n").unwrap();
+                writeln!(wrong, "expected {expected}found    {found}").unwrap();
             }
             if shown.status != "REFUSED" {
                 assert_eq!(

@@ -43,7 +43,7 @@ fn differences(zone: &Zone, table: &str) -> String {
     for ((name, kind), expected) in rows(table) {
         let found = text(zone, &name, &kind);
         if found != expected {
-            write!(wrong, "expected {expected}found    {found}\n").unwrap();
+            writeln!(wrong, "expected {expected}found    {found}").unwrap();
         }
     }
     wrong

@@ -75,7 +75,7 @@ fn flags_may_be_repeated_and_say_what_is_off() {
     assert_eq!(config.answers.transfer_to, Transfers::To(nets.to_vec()));
     assert_eq!((config.health, config.lameduck), (Place::Nowhere, Some(Duration::ZERO)));
     assert_eq!(config.ready, Place::At("127.0.0.1:0".parse().unwrap()));
-    assert_eq!(config.answers.serve_stale, Some(Duration::from_secs(3600)));
+    assert_eq!(config.answers.serve_stale, Some(Duration::from_hours(1)));
     assert_eq!((config.answers.prefetch, config.client_rate), (Some(false), Some(50)));
     assert_eq!(config.cookie_secret.unwrap()[15], 15);
     assert_eq!(typed(&["--transfer-to=10.0.0.1,*"]).unwrap().answers.transfer_to, Transfers::Everybody);

@@ -41,9 +41,9 @@ fn message(question: &str, records: &[(usize, &str, u16, Vec<u8>)]) -> Vec<u8> {
     bytes.extend([0, 1, 0, 1]);
     for (_, owner, kind, data) in records {
         if *owner == question {
-            bytes.extend([0xc0, 12])
+            bytes.extend([0xc0, 12]);
         } else {
-            bytes.extend(name(owner).as_wire())
+            bytes.extend(name(owner).as_wire());
         }
         bytes.extend([&kind.to_be_bytes()[..], &[0, 1, 0, 0, 0, 30]].concat());
         bytes.extend(u16::try_from(data.len()).unwrap().to_be_bytes());

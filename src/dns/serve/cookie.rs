@@ -82,6 +82,8 @@ impl Secret {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::dns::wire::question::read;
 
@@ -101,7 +103,11 @@ mod tests {
         let cookie = read(&query).ok().unwrap().edns.unwrap().cookie.unwrap();
         let secret = Secret::new(hex(secret).try_into().unwrap());
         let verdict = secret.judge(&cookie, client.parse().unwrap(), now);
-        (verdict.known, verdict.server.iter().map(|byte| format!("{byte:02x}")).collect())
+        let mut text = String::new();
+        for byte in verdict.server {
+            write!(text, "{byte:02x}").unwrap();
+        }
+        (verdict.known, text)
     }
 
     // RFC 9018 appendix A.

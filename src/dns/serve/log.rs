@@ -206,19 +206,20 @@ mod tests {
         assert_eq!(line("{type} of {name}{nothing} {>opcode} {"), "AAAA of a.b.- 0 {");
     }
 
+    struct Out(std::sync::mpsc::Sender<Vec<u8>>);
+    impl Write for Out {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).unwrap();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
     fn only_replies_of_the_wanted_classes_and_zones_are_logged() {
         let (sender, lines) = std::sync::mpsc::channel();
-        struct Out(std::sync::mpsc::Sender<Vec<u8>>);
-        impl Write for Out {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.send(bytes.to_vec()).unwrap();
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         let log = Log::new(Metrics::default(), Out(sender)).unwrap();
         let asked = read(QUERY).ok().unwrap();
         let logged = |zones: &[&str], classes: &[LogClass]| {

@@ -111,9 +111,9 @@ mod tests {
 
     #[test]
     fn every_second_reply_over_the_limit_advises_tcp() {
+        use Verdict::{Drop, Pass, Slip};
         let rate = Rate::new(1);
         let verdicts: Vec<_> = (0..5).map(|_| rate.judge(ip("::1"), SECOND)).collect();
-        use Verdict::{Drop, Pass, Slip};
         assert_eq!(verdicts, [Pass, Slip, Drop, Slip, Drop]);
     }
 

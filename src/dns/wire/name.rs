@@ -191,7 +191,7 @@ pub fn show(wire: &[u8], f: &mut impl fmt::Write) -> fmt::Result {
         for &byte in label {
             match byte {
                 b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
-                    write!(f, "\\{}", char::from(byte))?
+                    write!(f, "\\{}", char::from(byte))?;
                 }
                 b'!'..=b'~' => f.write_char(char::from(byte))?,
                 byte => write!(f, "\\{byte:03}")?,

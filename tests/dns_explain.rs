@@ -174,7 +174,10 @@ fn explained(serving: &Serving, asked: &Asked) -> Explanation {
     runtime.block_on(explain(serving, 53, asked)).unwrap()
 }
 
-fn why(serving: &Serving, question: (&str, Option<&str>)) -> String {
+/// A name and a type.
+type Question<'a> = (&'a str, Option<&'a str>);
+
+fn why(serving: &Serving, question: Question<'_>) -> String {
     let explanation = explained(serving, &asked(question.0, question.1, "shop"));
     assert!(!explanation.resolved, "{explanation:#?}");
     explanation.why
@@ -205,7 +208,7 @@ fn a_name_resolves_at_the_step_that_has_it() {
 #[test]
 fn what_a_name_lacks_is_said_in_a_sentence() {
     let serving = serving(block(Some(denying())), true);
-    let table: &[((&str, Option<&str>), &[&str])] = &[
+    let table: &[(Question<'_>, &[&str])] = &[
         // Another namespace, a typo, nothing at all.
         (("posts", None), &["no Service \"posts\" in the namespace \"shop\"", "in the namespace blog"]),
         (("posts.shop", None), &["no Service \"posts\" in the namespace \"shop\"", "in the namespace blog"]),

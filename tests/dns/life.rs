@@ -13,7 +13,9 @@ fn a_change_is_answered_at_once_and_a_broken_file_changes_nothing() {
     std::fs::write(&file, format!("{OBJECTS}{late}")).unwrap();
     program.until("the new Service is answered", || program.rcode("late.shop.svc.cluster.local", 1) == 0);
     std::fs::write(&file, format!("{OBJECTS}{late}---\nkind: Service: broken\n")).unwrap();
-    program.until("the typo is told", || program.log().contains("objects.yaml:") && program.log().contains("ERROR"));
+    program.until("the typo is told", || {
+        program.log().contains("objects.yaml:") && program.log().contains("ERROR")
+    });
     assert_eq!(program.rcode("late.shop.svc.cluster.local", 1), 0);
     assert_eq!(program.rcode("web.shop.svc.cluster.local", 1), 0);
     std::fs::write(&file, OBJECTS).unwrap();
@@ -29,7 +31,9 @@ fn metrics_have_the_names_of_coredns() {
     program.ask(&query(1, "nothing.shop.svc.cluster.local", 28));
     let text = program.get(program.metrics, "/metrics");
     let value = |name: &str, labels: &[&str]| {
-        let line = text.lines().find(|line| line.starts_with(name) && labels.iter().all(|label| line.contains(label)));
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(name) && labels.iter().all(|label| line.contains(label)));
         let line = line.unwrap_or_else(|| panic!("no {name} {labels:?} in\n{text}"));
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
     };

@@ -2,7 +2,7 @@
 
 mod address;
 mod endpoint;
-pub(in crate::dns) mod near;
+pub mod near;
 mod pod;
 mod port;
 mod service;

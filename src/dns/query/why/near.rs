@@ -14,7 +14,7 @@ pub(super) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// The most similar name, if it is similar enough for a typing error.
-pub(in crate::dns) fn similar<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn similar<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let most = (wanted.len() / 3).clamp(1, 3);
     let scored = names.map(|name| (strsim::damerau_levenshtein(wanted, name), name));
     scored.filter(|(distance, _)| *distance <= most).min().map(|(_, name)| name)

@@ -6,7 +6,7 @@ mod flight;
 mod layout;
 mod pool;
 mod probe;
-pub(in crate::dns) mod query;
+pub mod query;
 mod resolv;
 mod tls;
 mod upstream;

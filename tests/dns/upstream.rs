@@ -31,7 +31,10 @@ impl Upstream {
         thread::spawn(move || {
             let mut query = [0; 4096];
             while let Ok((length, client)) = socket.recv_from(&mut query) {
-                count.fetch_add(1, Ordering::Relaxed);
+                // The search for loops asks for HINFO.
+                let addresses =
+                    query[..length].get(question_end(&query) - 4..).is_some_and(|rest| rest[..2] == [0, 1]);
+                count.fetch_add(usize::from(addresses), Ordering::Relaxed);
                 let (socket, query) = (socket.try_clone().unwrap(), query[..length].to_vec());
                 thread::spawn(move || send(&socket, client, udp(&query)));
             }
@@ -49,7 +52,7 @@ impl Upstream {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Datagrams that came.
+    /// Questions for addresses that came over UDP.
     pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
     }

@@ -22,6 +22,7 @@ const PORTS: [&str; 4] = ["", "http", "HTTP", "metrics"];
 const HOSTS: [&str; 4] = ["", "one", "two", "not a label"];
 
 /// One change.
+#[allow(clippy::large_enum_variant, reason = "a few of them in a test")]
 #[derive(Clone, Debug)]
 enum Step {
     Service(Key, Option<Service>),

@@ -81,7 +81,7 @@ fn bytes(random: &mut [u8]) -> io::Result<()> {
 }
 
 /// A number that nobody can foretell.
-pub(in crate::dns) fn number() -> io::Result<u64> {
+pub fn number() -> io::Result<u64> {
     let mut random = [0; 8];
     bytes(&mut random)?;
     Ok(u64::from_be_bytes(random))

@@ -73,6 +73,7 @@ async fn serve(config: &ServiceProxy) -> Result<(), Error> {
     let mode = mode(config.mode);
     info!("service proxy of node {} ({mode}), {}; {places}", config.node, name(&config.source));
     advise(config);
+    remember(config);
     let (sender, updates) = mpsc::channel(UPDATES);
     let (mut source, store) = start(config, sender, &shared).await?;
     tasks.spawn(snapshots::run(store, updates, shared.snapshots.clone()));
@@ -248,6 +249,25 @@ fn advise(config: &ServiceProxy) {
         );
     }
 }
+
+/// Sets how long the kernel remembers connections on which nothing happens. Services work without that, too.
+#[cfg(target_os = "linux")]
+fn remember(config: &ServiceProxy) {
+    let secs = |span: Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
+    let (established, close_wait) = (secs(config.established), secs(config.close_wait));
+    let timeouts = l4::conntrack::timeouts::Timeouts { established, close_wait };
+    if config.mode == ProxyMode::Nftables
+        && let Err(why) = timeouts.set()
+    {
+        warn!(
+            "{why}: idle connections are forgotten as net.netfilter.nf_conntrack_tcp_timeout_* of this node say; set these, \
+             or give --conntrack-tcp-timeout-established 0s --conntrack-tcp-timeout-close-wait 0s"
+        );
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn remember(_: &ServiceProxy) {}
 
 /// Whether the pods are known to have IPv6 addresses.
 fn is_dual(config: &ServiceProxy) -> bool {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -21,6 +22,10 @@ pub struct ServiceProxy {
     pub node_ports: NodePorts,
     /// Every connection to a cluster address gets the node's address as its source.
     pub masquerade_all: bool,
+    /// How long the kernel remembers a TCP connection on which nothing happens; zero: as it does by itself.
+    pub established: Duration,
+    /// ... and one that one side has closed.
+    pub close_wait: Duration,
     /// Who forwards.
     pub mode: ProxyMode,
     /// Where health is shown; `None`: nowhere. Port 0 lets the kernel choose.
@@ -78,6 +83,8 @@ impl ServiceProxy {
             },
             node_ports: node_ports(&flags.nodeport_addresses)?,
             masquerade_all: flags.masquerade_all,
+            established: flags.conntrack_tcp_timeout_established,
+            close_wait: flags.conntrack_tcp_timeout_close_wait,
             mode: flags.mode,
             healthz,
             metrics,

@@ -1,6 +1,8 @@
 //! Connections that the kernel knows. Those over UDP never end by themselves while a client goes on sending: when their
 //! endpoint has left, or the Service had none so far, they are removed, and the client's next packet is a new connection.
 
+pub mod timeouts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use slipway::l4::conntrack::delete;
+use slipway::l4::conntrack::timeouts::Timeouts;
 use slipway::l4::desired::Stale;
 use slipway::l4::nft::Kernel;
 use slipway::l4::ruleset::{Family, Frontend, Protocol, Target};
@@ -162,5 +163,22 @@ fn only_connections_that_lead_nowhere_are_removed() {
             assert_eq!(delete(&rest, local).unwrap(), 1);
             assert_eq!(count(), [0, 0, 0]);
         }
+    });
+}
+
+#[test]
+fn how_long_connections_are_remembered_is_set_for_this_namespace() {
+    alone("connections::how_long_connections_are_remembered_is_set_for_this_namespace", || {
+        // The sysctls of a namespace are there once something asks for conntrack.
+        let _kernel = node();
+        let secs = |what: &str| {
+            let path = format!("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_{what}");
+            std::fs::read_to_string(path).unwrap().trim().parse::<u32>().unwrap()
+        };
+        let established = secs("established");
+        Timeouts { established: 0, close_wait: 3600 }.set().unwrap();
+        assert_eq!((secs("established"), secs("close_wait")), (established, 3600), "0 leaves what is there");
+        Timeouts { established: 86400, close_wait: 60 }.set().unwrap();
+        assert_eq!((secs("established"), secs("close_wait")), (86400, 60));
     });
 }

@@ -89,7 +89,7 @@ update-status-on-shutdown watch-ingress-without-class watch-namespace watch-name
 
 {{/* The flags of `slipway service-proxy`. */}}
 {{- define "slipway.serviceProxyFlags" -}}
-cleanup cluster-cidr detect-local-mode healthz-address kubeconfig log-level manifests masquerade-all metrics-address mode
+cleanup cluster-cidr conntrack-tcp-timeout-close-wait conntrack-tcp-timeout-established detect-local-mode healthz-address kubeconfig log-level manifests masquerade-all metrics-address mode
 node-name nodeport-addresses
 {{- end -}}
 

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use ipnet::IpNet;
 
+use super::super::dns::value::span;
 use super::super::value::{boolean, listen, local_mode, network, node_name, node_ports, proxy_mode};
 use super::LogLevel;
 
@@ -45,6 +47,14 @@ pub struct ServiceProxyFlags {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(default_value = "false", hide_default_value = true, value_parser = boolean, help_heading = "The node")]
     pub masquerade_all: bool,
+
+    /// How long the kernel remembers a TCP connection on which nothing happens; 0s: as it does by itself
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = span, help_heading = "The node")]
+    pub conntrack_tcp_timeout_established: Duration,
+
+    /// How long it remembers one that one side has closed; 0s: as it does by itself
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = span, help_heading = "The node")]
+    pub conntrack_tcp_timeout_close_wait: Duration,
 
     /// Who forwards: nftables (the kernel; needs CAP_NET_ADMIN) or userspace (this process, without privileges)
     #[arg(long, value_name = "MODE", visible_alias = "proxy-mode", default_value = "nftables")]

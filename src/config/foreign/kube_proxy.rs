@@ -19,8 +19,6 @@ pub(super) const FLAGS: Program = Program {
             "conntrack-tcp-be-liberal",
             "set the sysctl net.netfilter.nf_conntrack_tcp_be_liberal on the node: it is read at the start",
         ),
-        ("conntrack-tcp-timeout-close-wait", SYSCTL),
-        ("conntrack-tcp-timeout-established", SYSCTL),
         ("conntrack-udp-timeout", SYSCTL),
         ("conntrack-udp-timeout-stream", SYSCTL),
         ("healthz-port", "give --healthz-address 0.0.0.0:PORT"),

@@ -58,7 +58,7 @@ fn a_name_without_an_answer_says_what_is_missing_and_what_may_be_meant() {
         ),
         (
             "kubernetes.shop.svc A",
-            "there is no Service \"kubernetes\" in the namespace \"shop\"; there is one in the namespace default",
+            "there is no Service \"kubernetes\" in the namespace \"shop\"; there is one in the namespace default: ask for kubernetes.default",
         ),
         ("wbe.shop.svc A", "there is no Service \"wbe\" in the namespace \"shop\"; one is called \"web\""),
         (

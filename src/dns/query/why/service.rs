@@ -83,9 +83,9 @@ impl Asked<'_> {
         let services = self.zone.snapshot().services.keys().filter(|key| key.namespace == *space);
         let similar = near::similar(name, services.map(|key| &*key.name));
         if !others.is_empty() {
-            let (are, others) =
-                (if others.len() == 1 { "namespace" } else { "namespaces" }, near::list(others.into_iter()));
-            reason.push(format!("there is one in the {are} {others}"));
+            let (first, one) = (others.first().map(ToString::to_string).unwrap_or_default(), others.len() == 1);
+            let (are, others) = (if one { "namespace" } else { "namespaces" }, near::list(others.into_iter()));
+            reason.push(format!("there is one in the {are} {others}: ask for {name}.{first}"));
         } else if let Some(similar) = similar {
             reason.push(format!("one is called \"{similar}\""));
         } else if labels.len() > 1 && !labels.iter().any(|label| label.starts_with('_')) {

@@ -160,11 +160,14 @@ def ask(port, name, rcode_only=False, patience_secs=0.5):
         return rcode
     if rcode or not answers:
         return None
-    # Owners are pointers, so an A record has 16 bytes.
     at, found = len(query), []
     for _ in range(answers):
-        found.append(".".join(map(str, reply[at + 12 : at + 16])))
-        at += 16
+        # The owner is a pointer, or written out.
+        while reply[at] not in (0, *range(0xC0, 0x100)):
+            at += 1 + reply[at]
+        at += 2 if reply[at] >= 0xC0 else 1
+        found.append(".".join(map(str, reply[at + 10 : at + 14])))
+        at += 14
     return sorted(found)
 
 

@@ -3,12 +3,20 @@
 //! The order in which a block's parts are asked is fixed, as in CoreDNS: log, loadbalance, cache, rewrite, autopath, template,
 //! hosts, kubernetes, forward. Whatever stands here is honoured; what is not supported never gets here.
 
+mod forward;
+mod kubernetes;
+mod rewrite;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::wire::Rcode;
 use super::wire::name::Name;
+
+pub use forward::{Forward, Policy, Target, Upstream};
+pub use kubernetes::{Kubernetes, PodRecords};
+pub use rewrite::{Matcher, Rewrite, RewriteRule};
 
 /// Everything that was asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -221,100 +229,6 @@ pub struct Stale {
     pub verify: bool,
 }
 
-/// One `rewrite`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rewrite {
-    /// Stop here when it matched (else `continue`).
-    pub stop: bool,
-    /// What is rewritten.
-    pub rule: RewriteRule,
-}
-
-/// What a rewrite does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RewriteRule {
-    /// `name exact FROM TO [answer auto]`.
-    Exact {
-        /// The whole name.
-        from: Name,
-        /// What it becomes.
-        to: Name,
-        /// Names in the reply are set back.
-        answer: bool,
-    },
-    /// `name suffix FROM TO`.
-    Suffix {
-        /// The end of the name.
-        from: Name,
-        /// What that becomes.
-        to: Name,
-        /// Names in the reply are set back.
-        answer: bool,
-    },
-    /// `name prefix FROM TO`, on the text of the name.
-    Prefix {
-        /// The start of the name's text, in lower case.
-        from: String,
-        /// What that becomes.
-        to: String,
-        /// Names in the reply are set back.
-        answer: bool,
-    },
-    /// `name substring FROM TO`, every occurrence in the text of the name.
-    Substring {
-        /// The part, in lower case.
-        from: String,
-        /// What it becomes.
-        to: String,
-        /// Names in the reply are set back.
-        answer: bool,
-    },
-    /// `name regex PATTERN TO [answer name PATTERN TO] [answer value PATTERN TO]`.
-    Regex {
-        /// Checked when read.
-        pattern: String,
-        /// With `{1}`.
-        to: String,
-        /// Names in the reply are set back.
-        answer: bool,
-        /// Owners in the reply: pattern and replacement.
-        answer_name: Vec<(String, String)>,
-        /// Names in the data of records: pattern and replacement.
-        answer_value: Vec<(String, String)>,
-    },
-    /// `type FROM TO`.
-    Kind {
-        /// The type asked for.
-        from: u16,
-        /// The type looked up.
-        to: u16,
-    },
-    /// `ttl exact|suffix|prefix|substring|regex NAME TTL`, on replies.
-    Ttl {
-        /// Which names.
-        names: Matcher,
-        /// The shortest time, in seconds.
-        least: u32,
-        /// The longest.
-        most: u32,
-    },
-}
-
-/// Chooses names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Matcher {
-    /// This one.
-    Exact(Name),
-    /// Within this one.
-    Suffix(Name),
-    /// Whose text begins so.
-    Prefix(String),
-    /// Whose text has this in it.
-    Substring(String),
-    /// Whose text matches; checked when read.
-    Regex(String),
-}
-
 /// `autopath`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Autopath {
@@ -364,151 +278,6 @@ pub struct Hosts {
     pub reload: Duration,
     /// The zones for which others are asked when there is no entry; `None`: nobody, `Some([])`: all.
     pub fallthrough: Option<Vec<Name>>,
-}
-
-/// `kubernetes`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kubernetes {
-    /// The zones that carry the records of Services, the first one named in answers to reverse lookups.
-    pub zones: Vec<Name>,
-    /// The reverse zones that are answered.
-    pub reverse: Vec<Name>,
-    /// The pod records.
-    pub pods: PodRecords,
-    /// The time of its records, in seconds, 0 to 3600.
-    pub ttl: u32,
-    /// Only these namespaces; all when empty.
-    pub namespaces: Vec<String>,
-    /// Only objects with these labels (`labels`); the text of a selector.
-    pub labels: Option<String>,
-    /// Only namespaces with these labels (`namespace_labels`).
-    pub namespace_labels: Option<String>,
-    /// Endpoints without a hostname are named after their pod.
-    pub endpoint_pod_names: bool,
-    /// No records of endpoints.
-    pub no_endpoints: bool,
-    /// A ClusterIP Service without ready endpoints does not exist.
-    pub ignore_empty: bool,
-    /// The zones for which others are asked when there is no such name; `None`: nobody, `Some([])`: all.
-    pub fallthrough: Option<Vec<Name>>,
-    /// `endpoint`, `kubeconfig`, `tls`: how to reach the API server; the flag's or the pod's own way when `None`.
-    pub kubeconfig: Option<PathBuf>,
-    /// How long the start waits for the first complete list.
-    pub startup: Duration,
-}
-
-/// The records `a-b-c-d.NAMESPACE.pod.ZONE`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PodRecords {
-    /// None.
-    #[default]
-    Disabled,
-    /// The address in the name, whether or not there is such a pod.
-    Insecure,
-    /// Only if a pod of that namespace has the address.
-    Verified,
-}
-
-/// One `forward`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Forward {
-    /// The line it stands on.
-    pub line: u32,
-    /// The zone that is forwarded.
-    pub from: Name,
-    /// Where to.
-    pub to: Vec<Target>,
-    /// Zones that are not.
-    pub except: Vec<Name>,
-    /// Always over TCP.
-    pub force_tcp: bool,
-    /// Over UDP even what came over TCP.
-    pub prefer_udp: bool,
-    /// Failures in a row after which an upstream counts as down; 0: never.
-    pub max_fails: u32,
-    /// How long an idle connection is kept.
-    pub expire: Duration,
-    /// Which upstream is asked.
-    pub policy: Policy,
-    /// How often an upstream that failed is looked at.
-    pub health_interval: Duration,
-    /// What it is asked then.
-    pub health_domain: Name,
-    /// ... without wanting recursion.
-    pub health_no_rec: bool,
-    /// Queries under way at most; beyond, REFUSED. 0: no limit of its own.
-    pub max_concurrent: usize,
-    /// The name in the certificates of TLS upstreams.
-    pub tls_servername: Option<String>,
-    /// Certificate authorities for TLS upstreams: a PEM file; `None`: those of the system.
-    pub tls_ca: Option<PathBuf>,
-    /// A client certificate and its key: PEM files.
-    pub tls_client: Option<(PathBuf, PathBuf)>,
-    /// SERVFAIL at once when all upstreams are down, instead of trying one.
-    pub fail_fast: bool,
-    /// Response codes for which the next upstream is asked.
-    pub failover: Vec<Rcode>,
-    /// Response codes for which the next `forward` is asked.
-    pub next: Vec<Rcode>,
-}
-
-impl Forward {
-    /// What CoreDNS does without further words.
-    pub fn new(from: Name, to: Vec<Target>) -> Self {
-        Self {
-            line: 0,
-            from,
-            to,
-            except: Vec::new(),
-            force_tcp: false,
-            prefer_udp: false,
-            max_fails: 2,
-            expire: Duration::from_secs(10),
-            policy: Policy::Random,
-            health_interval: Duration::from_millis(500),
-            health_domain: Name::root(),
-            health_no_rec: false,
-            max_concurrent: 0,
-            tls_servername: None,
-            tls_ca: None,
-            tls_client: None,
-            fail_fast: false,
-            failover: Vec::new(),
-            next: Vec::new(),
-        }
-    }
-}
-
-/// Where a `forward` leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// One upstream.
-    Upstream(Upstream),
-    /// The name servers of a file like `/etc/resolv.conf`, read when the plan is put in force.
-    File(PathBuf),
-}
-
-/// One upstream.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Upstream {
-    /// Its address and port.
-    pub address: SocketAddr,
-    /// DNS over TLS (RFC 7858), with the name its certificate must have where the text gave one (`tls://ADDR%NAME`).
-    pub tls: bool,
-    /// The interface of a link-local address, or the server's name of a TLS upstream.
-    pub name: Option<String>,
-}
-
-/// Which upstream is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Policy {
-    /// Any.
-    #[default]
-    Random,
-    /// One after the other.
-    RoundRobin,
-    /// Always the first that is up.
-    Sequential,
 }
 
 /// One `transfer`.

@@ -83,8 +83,10 @@ impl Asked<'_> {
         let services = self.zone.snapshot().services.keys().filter(|key| key.namespace == *space);
         let similar = near::similar(name, services.map(|key| &*key.name));
         if !others.is_empty() {
-            let (first, one) = (others.first().map(ToString::to_string).unwrap_or_default(), others.len() == 1);
-            let (are, others) = (if one { "namespace" } else { "namespaces" }, near::list(others.into_iter()));
+            let (first, one) =
+                (others.first().map(ToString::to_string).unwrap_or_default(), others.len() == 1);
+            let (are, others) =
+                (if one { "namespace" } else { "namespaces" }, near::list(others.into_iter()));
             reason.push(format!("there is one in the {are} {others}: ask for {name}.{first}"));
         } else if let Some(similar) = similar {
             reason.push(format!("one is called \"{similar}\""));

@@ -5,7 +5,6 @@ mod batch;
 #[cfg(not(target_os = "linux"))]
 #[path = "udp/single.rs"]
 mod batch;
-mod pace;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -20,7 +19,6 @@ use super::desk::{Arrival, Desk, Taken};
 use super::ending::Ending;
 use super::jobs::{Job, Way};
 use batch::{Address, Incoming, Outgoing};
-use pace::Pace;
 
 /// How many datagrams are taken at once.
 const BATCH: usize = 32;
@@ -61,12 +59,11 @@ struct Loop<A> {
     worker: Worker,
     incoming: Incoming<A>,
     outgoing: Outgoing<A>,
-    pace: Pace,
 }
 
 impl<A: Address> Loop<A> {
     fn new(worker: Worker, wildcard: bool) -> Self {
-        Self { worker, incoming: Incoming::new(wildcard), outgoing: Outgoing::new(), pace: Pace::default() }
+        Self { worker, incoming: Incoming::new(wildcard), outgoing: Outgoing::new() }
     }
 
     fn run(mut self) {
@@ -103,9 +100,6 @@ impl<A: Address> Loop<A> {
         let took = begin.at.elapsed();
         self.worker.desk.took(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
         self.outgoing.send(&self.worker.socket);
-        if let Some(pause) = self.pace.taken(count, begin.nanos) {
-            std::thread::sleep(pause);
-        }
     }
 
     #[inline]

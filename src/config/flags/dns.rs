@@ -25,7 +25,7 @@ pub struct DnsFlags {
     pub answers: DnsAnswerFlags,
 
     /// Where to listen, UDP and TCP alike, separated by commas; port 53 unless given, port 0: any free one
-    /// [default: as the Corefile says, else 0.0.0.0:53 and [::]:53]
+    /// [default: as the Corefile says, else all addresses, port 53]
     #[arg(long, value_name = "IP:PORT", value_delimiter = ',', value_parser = listen_on)]
     #[arg(help_heading = "Listening")]
     pub listen: Vec<(Option<IpAddr>, u16)>,

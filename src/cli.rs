@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod dns;
 mod explain;
+mod fetch;
 mod input;
 mod print;
 mod retire;

@@ -2,10 +2,10 @@
 
 mod text;
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::super::fetch::{Fetched, fetch};
 use super::super::{FINE, NOT_FINE, UNUSABLE, print};
 use crate::admin::dns::query::target;
 use crate::app;
@@ -13,14 +13,8 @@ use crate::config::DnsQuery;
 use crate::config::flags::Output;
 use crate::dns::explain::{Asked, Explanation};
 
-/// Time for connecting and writing.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// Time for the answer: the server may have to wait for upstreams, for each name of the search path.
 const ANSWER: Duration = Duration::from_mins(2);
-
-/// A longer answer is none of ours.
-const LONGEST: u64 = 16 << 20;
 
 /// Runs the command. The exit code says whether the name resolves.
 pub(super) fn run(config: &DnsQuery) -> u8 {
@@ -51,15 +45,14 @@ pub(super) fn run(config: &DnsQuery) -> u8 {
 
 /// Asks a running instance. The error says what to do.
 fn ask(address: SocketAddr, asked: &Asked) -> Result<Explanation, String> {
-    let answer = fetch(address, &target(asked)).map_err(|error| {
+    let Fetched { status, body } = fetch(address, &target(asked), ANSWER).map_err(|error| {
         format!(
             "no answer from http://{address} ({error}): run this where `slipway dns` runs, name its --health address with \
              --server, or explain from files with --manifests DIR"
         )
     })?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    match head.split(' ').nth(1).unwrap_or_default() {
-        "200" => serde_json::from_str(body).map_err(|error| {
+    match status.as_str() {
+        "200" => serde_json::from_str(&body).map_err(|error| {
             format!("http://{address} is no `slipway dns` of this version ({error}): name its --health address with --server")
         }),
         // What is wrong with the question.
@@ -68,18 +61,9 @@ fn ask(address: SocketAddr, asked: &Asked) -> Result<Explanation, String> {
     }
 }
 
-fn fetch(address: SocketAddr, target: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(ANSWER))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(format!("GET {target} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?; // one segment
-    let mut answer = String::new();
-    stream.take(LONGEST).read_to_string(&mut answer)?;
-    Ok(answer)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::thread;
 

@@ -1,46 +1,32 @@
-//! Asks the admin server of a running instance: one HTTP/1.0 request, one answer, deadlines on everything.
+//! Asks the admin server of a running instance.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::super::fetch::{Fetched, fetch};
 use crate::admin::explain::{Answer, Asked};
 
-/// Time for each of connecting, writing and every read.
+/// Time for every read of the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A longer answer is none of ours.
-const LONGEST: u64 = 16 << 20;
 
 /// Asks. The error says what to do.
 pub(super) fn ask(address: SocketAddr, asked: &Asked) -> Result<Answer, String> {
-    let answer = fetch(address, &asked.target()).map_err(|error| {
+    let Fetched { status, body } = fetch(address, &asked.target(), PATIENCE).map_err(|error| {
         format!(
             "no answer from http://{address} ({error}): start `slipway ingress` there, name another address with \
              --admin, or explain from files with --manifests DIR"
         )
     })?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).unwrap_or_default();
     if status != "200" {
         return Err(format!("http://{address} answered {status}: {}", body.trim()));
     }
-    serde_json::from_str(body)
+    serde_json::from_str(&body)
         .map_err(|error| format!("http://{address} is no Slipway of this version: {error}"))
-}
-
-fn fetch(address: SocketAddr, target: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(format!("GET {target} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?; // one segment
-    let mut answer = String::new();
-    stream.take(LONGEST).read_to_string(&mut answer)?;
-    Ok(answer)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::thread;
 
